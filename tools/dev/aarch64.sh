@@ -31,7 +31,7 @@ fetch_cmocka() {
 }
 
 download_arm64() (
-    cd "$1"
+    cd "$1" || exit
     shift
     mkdir -p lists/partial archives/partial
     touch status

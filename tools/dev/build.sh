@@ -61,7 +61,19 @@ build_variant() {
         prepare_aarch64 "$dir/sysroot"
     fi
     setup_variant "$1" "$dir"
-    ninja -C "$dir" --quiet || die "the $1 build failed"
+    run_ninja "$dir" || die "the $1 build failed"
+}
+
+# Silent when there is nothing to do. Standard output is left to the verb.
+run_ninja() {
+    case $(ninja -C "$1" -n 2>&1) in
+    *'no work to do'*) return ;;
+    esac
+    if [ -t 2 ]; then
+        ninja -C "$1" >&2
+    else
+        ninja -C "$1" --quiet >&2
+    fi
 }
 
 # The options a directory was set up with are kept beside it, to see when they changed.
