@@ -53,7 +53,7 @@ variant_options() {
 need_build_tools() {
     need "to build" gcc:gcc libc6-dev:/usr/include/stdio.h binutils:ld meson:meson \
         ninja-build:ninja pkg-config:pkg-config
-    need "to build the tests" libcmocka-dev:/usr/include/cmocka.h
+    need "to build the tests" libcmocka-dev:/usr/include/cmocka.h g++:g++
 }
 
 build_variant() {
