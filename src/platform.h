@@ -7,16 +7,14 @@
 #ifndef GOALLOC_PLATFORM_H
 #define GOALLOC_PLATFORM_H
 
-/* What is declared in this library's own headers is its own: reached without the global offset
- * table. Exported functions say so (GA_EXPORT). */
-#pragma GCC visibility push(hidden)
-
 #define GA_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define GA_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define GA_NOINLINE    __attribute__((noinline))
 #define GA_COLD        __attribute__((noinline, cold))
 #define GA_INLINE      static inline __attribute__((always_inline))
 #define GA_EXPORT      __attribute__((visibility("default")))
+/* Data that fast paths read: reached without the global offset table. */
+#define GA_HIDDEN      __attribute__((visibility("hidden")))
 #define GA_NORETURN    __attribute__((noreturn))
 #define GA_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define GA_CACHE_LINE  64

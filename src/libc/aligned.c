@@ -8,9 +8,6 @@
  * What each makes of a bad alignment is what glibc and POSIX say: posix_memalign and aligned_alloc
  * refuse it with EINVAL, memalign rounds it up to a power of two.
  */
-#include <malloc.h>
-#include <stdlib.h>
-
 #include "../os/os.h"
 #include "internal.h"
 

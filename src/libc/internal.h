@@ -15,6 +15,8 @@
 #define GOALLOC_LIBC_INTERNAL_H
 
 #include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
 
 #include "../goalloc.h"
 #include "../mcache/mcache.h"
@@ -64,6 +66,21 @@ void *alloc_aligned(size_t align, size_t size);
 
 /* p was given to `function`, but no block starts there: one line, and abort. */
 GA_NORETURN void bad_pointer(const void *p, const char *function);
+
+/* --- What this libc's headers don't declare --- */
+void free_sized(void *p, size_t size);
+void free_aligned_sized(void *p, size_t align, size_t size);
+void cfree(void *p);
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *p, size_t size);
+void *__libc_reallocarray(void *p, size_t count, size_t size);
+void __libc_free(void *p);
+void __libc_cfree(void *p);
+void *__libc_memalign(size_t align, size_t size);
+void *__libc_valloc(size_t size);
+void *__libc_pvalloc(size_t size);
+int __posix_memalign(void **out, size_t align, size_t size);
 
 /* --- init.c --- */
 extern const char init_linked; /* lets malloc.c pull init.c out of the static library */

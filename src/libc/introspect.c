@@ -5,7 +5,6 @@
  * Place: beside malloc.c. Calls src/observe and src/scavenger. Other allocators leave some of these
  * to glibc, which then answers about a heap that isn't used.
  */
-#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -30,8 +30,8 @@ struct mcache {
     bool idle;                                /* no thread owns it; the registry's lock */
 };
 
-extern __thread struct mcache *mcache_current __attribute__((tls_model("initial-exec")));
-extern struct mcache mcache_none, mcache_gone;
+extern GA_HIDDEN __thread struct mcache *mcache_current __attribute__((tls_model("initial-exec")));
+extern GA_HIDDEN struct mcache mcache_none, mcache_gone;
 
 /* The one way to this thread's cache; see GA_TLS_LOAD for why it isn't a plain read. */
 GA_INLINE struct mcache *mcache_self(void)

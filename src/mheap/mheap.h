@@ -76,7 +76,7 @@ struct mheap_view {
     uintptr_t base;
     size_t end; /* stored with release */
 };
-extern struct mheap_view mheap_view;
+extern GA_HIDDEN struct mheap_view mheap_view;
 
 #define PAGE_UNITS_SHIFT (HEAP_PAGE_SHIFT - 4)
 _Static_assert(MIN_ALIGN == 16, "PAGE_UNITS_SHIFT and mheap_class_of take it for granted");

@@ -25,10 +25,10 @@ struct size_class {
     uint16_t magazine_capacity;
 };
 
-extern const struct size_class size_classes[SIZE_CLASS_COUNT];
-extern const uint8_t size_class_by_byte[SMALL_BYTE_MAX + 1];
-extern const uint8_t size_class_by_128[SMALL_MAX / 128 + 1];
-extern const uint8_t size_class_by_page[CLASS_SIZE_MAX / HEAP_PAGE + 1];
+extern GA_HIDDEN const struct size_class size_classes[SIZE_CLASS_COUNT];
+extern GA_HIDDEN const uint8_t size_class_by_byte[SMALL_BYTE_MAX + 1];
+extern GA_HIDDEN const uint8_t size_class_by_128[SMALL_MAX / 128 + 1];
+extern GA_HIDDEN const uint8_t size_class_by_page[CLASS_SIZE_MAX / HEAP_PAGE + 1];
 
 /* The class of a request above SMALL_BYTE_MAX and up to CLASS_SIZE_MAX. */
 GA_INLINE unsigned size_class_of_medium(size_t size)
