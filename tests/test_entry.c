@@ -11,7 +11,8 @@
 #include "goalloc/goalloc.h"
 #include "libc/internal.h"
 
-/* The compiler knows malloc: it would warn of absurd sizes, and drop calls whose result is unused. */
+/* The compiler knows malloc: it would warn of absurd sizes, and drop calls whose result is unused.
+ */
 static volatile size_t zero;
 static void *volatile sink;
 static void *(*volatile try_realloc)(void *, size_t) = realloc;
@@ -19,9 +20,18 @@ static void *(*volatile try_reallocarray)(void *, size_t, size_t) = reallocarray
 static void (*volatile try_free)(void *) = free;
 
 static const size_t impossible[] = {
-    SIZE_MAX,      SIZE_MAX - 1,  SIZE_MAX - 15,        SIZE_MAX - 4096,       SIZE_MAX - HEAP_PAGE,
-    SIZE_MAX >> 1, SIZE_MAX / 2 + 1, (size_t)PTRDIFF_MAX, (size_t)PTRDIFF_MAX + 1,
-    (size_t)PTRDIFF_MAX - HEAP_PAGE, (size_t)1 << 62, (size_t)1 << 48,
+    SIZE_MAX,
+    SIZE_MAX - 1,
+    SIZE_MAX - 15,
+    SIZE_MAX - 4096,
+    SIZE_MAX - HEAP_PAGE,
+    SIZE_MAX >> 1,
+    SIZE_MAX / 2 + 1,
+    (size_t)PTRDIFF_MAX,
+    (size_t)PTRDIFF_MAX + 1,
+    (size_t)PTRDIFF_MAX - HEAP_PAGE,
+    (size_t)1 << 62,
+    (size_t)1 << 48,
 };
 
 /* Sizes on both sides of every boundary: classes, page classes, large blocks. */
@@ -399,9 +409,9 @@ static void a_block_that_shrinks_gives_memory_back(void **state)
 
 static void memalign_aligns_to_every_power_of_two(void **state)
 {
-    static const size_t sizes[] = {0,    1,     15,    16,     17,     100,    1000,
-                                   4096, 8192,  10000, 32768,  32769,  100000, 1 << 20,
-                                   (1 << 20) + 1, 3000000};
+    static const size_t sizes[] = {
+        0,    1,     15,    16,    17,     100,     1000,          4096,
+        8192, 10000, 32768, 32769, 100000, 1 << 20, (1 << 20) + 1, 3000000};
     for (size_t align = 1; align <= (size_t)64 << 20; align *= 2) {
         for (size_t i = 0; i < COUNT(sizes); i++) {
             void *blocks[3] = {memalign(align, sizes[i]), aligned_alloc(align, sizes[i]), NULL};
@@ -477,9 +487,9 @@ static void valloc_and_pvalloc_give_whole_pages(void **state)
 static void mallinfo_counts_what_is_allocated(void **state)
 {
     struct mallinfo2 before = mallinfo2();
-    void *large = malloc((size_t)10 << 20), *small[1000];
+    void *large = sink = malloc((size_t)10 << 20), *small[1000];
     for (size_t i = 0; i < COUNT(small); i++)
-        small[i] = malloc(1000);
+        sink = small[i] = malloc(1000);
     struct mallinfo2 after = mallinfo2();
     assert_int_equal(after.hblkhd, before.hblkhd + ((size_t)10 << 20));
     assert_in_range(after.uordblks - before.uordblks, 1000 * 1000, 1000 * 1100);
@@ -494,7 +504,7 @@ static void mallinfo_counts_what_is_allocated(void **state)
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 static void the_old_mallinfo_is_clamped_not_wrapped(void **state)
 {
-    void *large = malloc((size_t)3 << 30);
+    void *large = sink = malloc((size_t)3 << 30);
     assert_non_null(large);
     assert_int_equal(mallinfo().hblkhd, 0x7fffffff);
     free(large);
@@ -504,9 +514,9 @@ static void the_old_mallinfo_is_clamped_not_wrapped(void **state)
 
 static void mallopt_says_which_parameters_there_are(void **state)
 {
-    static const int known[] = {M_MXFAST,     M_TRIM_THRESHOLD, M_TOP_PAD,   M_MMAP_THRESHOLD,
-                                M_MMAP_MAX,   M_ARENA_TEST,     M_ARENA_MAX, M_CHECK_ACTION,
-                                M_PERTURB};
+    static const int known[] = {M_MXFAST,         M_TRIM_THRESHOLD, M_TOP_PAD,
+                                M_MMAP_THRESHOLD, M_MMAP_MAX,       M_ARENA_TEST,
+                                M_ARENA_MAX,      M_CHECK_ACTION,   M_PERTURB};
     for (size_t i = 0; i < COUNT(known); i++)
         assert_int_equal(mallopt(known[i], 1), 1);
     assert_int_equal(mallopt(12345, 1), 0);
@@ -588,13 +598,24 @@ static void free_twice(void *p)
     try_free(p);
     sink = malloc(malloc_usable_size(p));
 }
-static void free_twice_apart(void *p)
+/* Others of its span stay in use. */
+static void free_twice_apart(void *unused)
 {
-    void *other = malloc(40);
-    try_free(p);
-    free(other);
+    void *blocks[20];
+    for (size_t i = 0; i < COUNT(blocks); i++)
+        blocks[i] = malloc(330);
+    try_free(blocks[10]);
+    try_free(blocks[9]);
+    try_free(blocks[10]);
+    malloc_trim(0);
+}
+/* Nothing else of its span is in use. */
+static void free_lonely_block_twice(void *unused)
+{
+    void *p = malloc(100000);
     try_free(p);
     malloc_trim(0);
+    try_free(p);
 }
 static void realloc_it(void *p)
 {
@@ -621,7 +642,8 @@ static void a_bad_pointer_is_named_and_ends_the_process(void **state)
     assert_child_aborts(free_it, freed, "free of a freed block");
     assert_child_aborts(free_twice, large, "free of a freed block");
     assert_child_aborts(free_twice, small, "double free");
-    assert_child_aborts(free_twice_apart, small, "double free");
+    assert_child_aborts(free_twice_apart, NULL, "double free");
+    assert_child_aborts(free_lonely_block_twice, NULL, "free of a freed block");
     assert_child_aborts(realloc_it, foreign, "realloc of a foreign pointer");
     assert_child_aborts(realloc_it, large + 64, "realloc of an interior pointer");
     assert_child_aborts(realloc_it, small + 8, "realloc of a misaligned pointer");

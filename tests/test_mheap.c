@@ -630,10 +630,21 @@ static void any_address_may_be_looked_up(void **state)
     static int of_ours;
     struct dice dice = {99};
     const uintptr_t base = mheap_view.base, end = mheap_page_address(mheap_pages());
-    const uintptr_t edges[] = {0,       1,          (uintptr_t)&of_ours, base - 1, base - 16,
-                               end - 1, end,        end + 1,             end + 16, UINTPTR_MAX,
-                               base,    UINTPTR_MAX - 15, base - CLASS_TABLE_OFFSET,
-                               base - META_OFFSET, base + WINDOW_SIZE};
+    const uintptr_t edges[] = {0,
+                               1,
+                               (uintptr_t)&of_ours,
+                               base - 1,
+                               base - 16,
+                               end - 1,
+                               end,
+                               end + 1,
+                               end + 16,
+                               UINTPTR_MAX,
+                               base,
+                               UINTPTR_MAX - 15,
+                               base - CLASS_TABLE_OFFSET,
+                               base - META_OFFSET,
+                               base + WINDOW_SIZE};
     for (size_t i = 0; i < COUNT(edges); i++) {
         assert_null(mheap_span_of((void *)edges[i]));
         assert_int_equal(mheap_class_of((void *)edges[i]), 0);
