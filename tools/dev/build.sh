@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# ./dev build: one build directory per variant, set up once and again when its options change.
+
+verb_build() {
+    local variant
+    variant=$(variant_of "${1:-}") ||
+        die "build: no option \"$1\" (--debug, --asan, --ubsan, --tsan, --aarch64)"
+    build_variant "$variant"
+    say "built $(build_dir "$variant")/"
+}
+
+variant_of() {
+    case $1 in
+    '' | --release) echo release ;;
+    --debug | --asan | --ubsan | --tsan | --aarch64) echo "${1#--}" ;;
+    *) return 1 ;;
+    esac
+}
+
+build_dir() {
+    case $1 in
+    release) echo build ;;
+    *) echo "build-$1" ;;
+    esac
+}
+
+# The meson options of a variant, one a line. A sanitizer that brings its own malloc can't share a
+# process with ours, so asan and tsan build everything below the entry points, and its unit tests.
+variant_options() {
+    case $1 in
+    release) echo --buildtype=release ;;
+    debug) printf '%s\n' --buildtype=debug -Ddebug_checks=true ;;
+    asan)
+        printf '%s\n' --buildtype=debug -Doptimization=1 -Ddebug_checks=true \
+            -Dentry_points=false -Db_sanitize=address
+        ;;
+    ubsan)
+        printf '%s\n' --buildtype=debug -Doptimization=1 -Ddebug_checks=true \
+            -Db_sanitize=undefined -Dc_args=-fno-sanitize-recover=all
+        ;;
+    tsan)
+        printf '%s\n' --buildtype=debug -Doptimization=1 -Dentry_points=false -Db_sanitize=thread
+        ;;
+    aarch64)
+        printf '%s\n' --buildtype=release --cross-file=tools/cross/aarch64.ini \
+            "-Dcmocka_root=$PWD/build-aarch64/sysroot"
+        ;;
+    esac
+}
+
+build_variant() {
+    local dir
+    dir=$(build_dir "$1")
+    need "to build" gcc:gcc libc6-dev:/usr/include/stdio.h binutils:ld meson:meson \
+        ninja-build:ninja pkg-config:pkg-config
+    need "to build the tests" libcmocka-dev:/usr/include/cmocka.h
+    if [ "$1" = aarch64 ]; then
+        source tools/dev/aarch64.sh
+        prepare_aarch64 "$dir/sysroot"
+    fi
+    setup_variant "$1" "$dir"
+    run_ninja "$dir" || die "the $1 build failed"
+}
+
+# Silent when there is nothing to do. Standard output is left to the verb.
+run_ninja() {
+    case $(ninja -C "$1" -n 2>&1) in
+    *'no work to do'*) return ;;
+    esac
+    if [ -t 2 ]; then
+        ninja -C "$1" >&2
+    else
+        ninja -C "$1" --quiet >&2
+    fi
+}
+
+# The options a directory was set up with are kept beside it, to see when they changed.
+setup_variant() {
+    local dir=$2 options
+    mapfile -t options < <(variant_options "$1")
+    if [ -f "$dir/build.ninja" ] && [ "$(cat "$dir/dev-options" 2>/dev/null)" = "${options[*]}" ]
+    then
+        return
+    fi
+    say "setting up $dir/"
+    mkdir -p "$dir"
+    [ ! -f "$dir/build.ninja" ] || rm -rf "$dir"/{build.ninja,meson-private,meson-info}
+    if ! meson setup "$dir" "${options[@]}" >"$dir/setup.log" 2>&1; then
+        cat "$dir/setup.log" >&2
+        die "meson could not set up $dir/"
+    fi
+    echo "${options[*]}" >"$dir/dev-options"
+}

@@ -1,0 +1,48 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Count the tests of a meson testlog.json: prints "passed failed skipped".
+
+A cmocka program reports each of its tests as a TAP line, and each counts as one. A program that
+says nothing, or that ends badly without naming a failed test (a crash, a time-out), counts as one.
+"""
+
+import json
+import re
+import sys
+
+TAP = re.compile(r"^(not )?ok\b.*?(# *SKIP)?$", re.IGNORECASE | re.MULTILINE)
+
+
+def tally(entry):
+    passed = failed = skipped = 0
+    for bad, skip in TAP.findall(entry.get("stdout") or ""):
+        if skip:
+            skipped += 1
+        elif bad:
+            failed += 1
+        else:
+            passed += 1
+    result = entry["result"]
+    if result in ("OK", "EXPECTEDFAIL"):
+        if passed + failed + skipped == 0:
+            passed = 1
+    elif result == "SKIP":
+        if skipped == 0:
+            skipped = 1
+    elif failed == 0:
+        failed = 1
+    return passed, failed, skipped
+
+
+def main():
+    totals = [0, 0, 0]
+    try:
+        with open(sys.argv[1], encoding="utf-8") as log:
+            for line in log:
+                totals = [a + b for a, b in zip(totals, tally(json.loads(line)))]
+    except FileNotFoundError:
+        pass
+    print(*totals)
+
+
+main()

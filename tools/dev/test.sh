@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# ./dev test: runs suites, tallies each, and ends with one line `N passed, N failed`.
+
+# One entry a suite that ran: "name|passed|failed|skipped|seconds", and what its runner said last.
+results=()
+closing=()
+
+verb_test() {
+    case ${1:-} in
+    -*) die "test: no option \"$1\"" ;;
+    programs)
+        shift
+        programs_suite 7200 "$@"
+        ;;
+    stress) meson_suite "stress" debug 1800 --suite stress ;;
+    '') all_quick_suites ;;
+    *) matching_suites "$@" ;;
+    esac
+    report
+}
+
+all_quick_suites() {
+    meson_suite "release" release 300 --no-suite stress
+    meson_suite "debug" debug 300 --no-suite stress
+    meson_suite "ubsan" ubsan 300 --no-suite stress
+    meson_suite "asan" asan 300 --no-suite stress
+    meson_suite "tsan" tsan 300 --no-suite stress
+    meson_suite "aarch64" aarch64 600 --suite unit
+    GOALLOC_STRESS_SECONDS=30 meson_suite "stress" debug 300 --suite stress
+    programs_suite 900 --quick
+}
+
+# meson_suite NAME VARIANT SECONDS MESON-ARGUMENT…
+meson_suite() {
+    local name=$1 variant=$2 limit=$3 start=$SECONDS dir
+    shift 3
+    say "$name: building"
+    if ! (build_variant "$variant"); then
+        record "$name" 0 1 0 $((SECONDS - start)) "the build failed"
+        return
+    fi
+    dir=$(build_dir "$variant")
+    rm -f "$dir/meson-logs/testlog.json"
+    say "$name: testing"
+    run_meson "$variant" "$limit" "$dir" "$@" 2>&1 | tee "$dir/test.log" || true
+    tally_meson "$name" "$dir" $((SECONDS - start))
+}
+
+# ThreadSanitizer maps its shadow at fixed addresses, which needs address randomisation off.
+run_meson() {
+    local variant=$1 limit=$2 dir=$3 prefix=()
+    shift 3
+    if [ "$variant" = tsan ] && setarch "$(uname -m)" -R true 2>/dev/null; then
+        prefix=(setarch "$(uname -m)" -R)
+    fi
+    timeout --kill-after=20 "$limit" "${prefix[@]}" meson test -C "$dir" --no-rebuild \
+        --print-errorlogs "$@" </dev/null
+}
+
+tally_meson() {
+    local counts
+    counts=$(python3 tools/dev/tally.py "$2/meson-logs/testlog.json")
+    local passed failed skipped
+    read -r passed failed skipped <<<"$counts"
+    record "$1" "$passed" "$failed" "$skipped" "$3" \
+        "$(sed -n '/^Ok: /,/^Timeout: /p' "$2/test.log" | tr -s ' \n' ' ')"
+}
+
+# programs_suite SECONDS ARGUMENT…: the runner under tests/programs, which closes with a line
+# `N passed, N failed` of its own, perhaps followed by `, N skipped`.
+programs_suite() {
+    local limit=$1 start=$SECONDS log=build/programs.log last status=0
+    shift
+    say "programs: building"
+    if ! (build_variant release); then
+        record programs 0 1 0 $((SECONDS - start)) "the build failed"
+        return
+    fi
+    say "programs: testing"
+    timeout --kill-after=20 "$limit" tests/programs/run "$@" </dev/null 2>&1 | tee "$log" ||
+        status=${PIPESTATUS[0]}
+    last=$(grep -E '[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1) || last=
+    local passed failed skipped
+    passed=$(count passed "$last")
+    failed=$(count failed "$last")
+    skipped=$(count skipped "$last")
+    if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then
+        failed=1
+        last+=" (exit status $status)"
+    fi
+    record programs "$passed" "$failed" "$skipped" $((SECONDS - start)) "$last"
+}
+
+# count WORD LINE: the number before WORD in LINE, 0 if it isn't there.
+count() {
+    local number
+    number=$(grep -oE "[0-9]+ $1" <<<"$2" | tail -n 1) || true
+    echo "${number%% *}" | grep . || echo 0
+}
+
+# Tests whose program's name holds the pattern, and programs with a test function of that name.
+matching_suites() {
+    local pattern
+    for pattern in "$@"; do
+        matching_suite "$pattern" release
+        matching_suite "$pattern" debug
+    done
+}
+
+matching_suite() {
+    local pattern=$1 variant=$2 dir programs
+    (build_variant "$variant") || {
+        record "$variant" 0 1 0 0 "the build failed"
+        return
+    }
+    dir=$(build_dir "$variant")
+    mapfile -t programs < <(programs_named "$pattern" "$dir")
+    if [ ${#programs[@]} -gt 0 ]; then
+        meson_suite "$variant: $pattern" "$variant" 1800 "${programs[@]}"
+        return
+    fi
+    mapfile -t programs < <(programs_holding "$pattern" "$dir")
+    if [ ${#programs[@]} -gt 0 ]; then
+        GOALLOC_TEST_FILTER="*$pattern*" \
+            meson_suite "$variant: $pattern" "$variant" 1800 "${programs[@]}"
+    fi
+}
+
+all_programs() {
+    meson test -C "$1" --list --no-rebuild 2>/dev/null | sed 's,.* / ,,' | sort -u
+}
+
+programs_named() {
+    all_programs "$2" | grep -F -- "$1" || true
+}
+
+programs_holding() {
+    local known
+    known=$(all_programs "$2")
+    { grep -lE "\b[a-z0-9_]*$1[a-z0-9_]*\(void \*\*" tests/test_*.c || true; } |
+        sed 's,tests/test_,,; s,\.c$,,' | grep -Fx -- "$known" || true
+}
+
+record() {
+    if [ $(($2 + $3)) -eq 0 ]; then
+        results+=("$1|0|1|$4|$5")
+        closing+=("$1: ran no test. $6")
+    else
+        results+=("$1|$2|$3|$4|$5")
+        closing+=("$1: $6")
+    fi
+}
+
+report() {
+    local row name passed failed skipped seconds all_passed=0 all_failed=0
+    if [ ${#results[@]} -eq 0 ]; then
+        printf 'no test matches\n\n0 passed, 0 failed\n'
+        return 1
+    fi
+    printf '\n'
+    printf '%s\n' "${closing[@]}"
+    printf '\n%-28s %7s %7s %8s %8s\n' suite passed failed skipped seconds
+    for row in "${results[@]}"; do
+        IFS='|' read -r name passed failed skipped seconds <<<"$row"
+        printf '%-28s %7d %7d %8d %8d\n' "$name" "$passed" "$failed" "$skipped" "$seconds"
+        all_passed=$((all_passed + passed))
+        all_failed=$((all_failed + failed))
+    done
+    printf '\n%d passed, %d failed\n' "$all_passed" "$all_failed"
+    [ "$all_failed" -eq 0 ] && [ "$all_passed" -gt 0 ]
+}
