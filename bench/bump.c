@@ -11,8 +11,8 @@
 // still zero. A block's size isn't kept: realloc copies as many bytes as were asked for, which may
 // read beyond the old block but never beyond the region.
 
-#define _GNU_SOURCE
 #include <errno.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>

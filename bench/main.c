@@ -8,7 +8,6 @@
 // peak of one row isn't another's. By hand, any regular expression of rows can be run in one
 // process. Single-threaded but for the rows' own workers.
 
-#define _GNU_SOURCE
 #include <getopt.h>
 #include <regex.h>
 #include <stdio.h>

@@ -8,7 +8,6 @@
 // Locking: two barriers of workers + 1. The caller writes fn and arg before it enters `start`, the
 // workers read them after: the barrier orders the two.
 
-#define _GNU_SOURCE
 #include <stdio.h>
 #include <sys/mman.h>
 
