@@ -46,8 +46,11 @@
  * but name: gcc doesn't fold an atomic load into the compare that uses it.
  */
 #if defined(__SANITIZE_THREAD__)
+/* ThreadSanitizer's shadow fills the middle of the address space. */
+#define GA_LOW_ADDRESSES  1
 #define GA_LOAD_ANY(word) __atomic_load_n(&(word), __ATOMIC_RELAXED)
 #else
+#define GA_LOW_ADDRESSES  0
 #define GA_LOAD_ANY(word) (word)
 #endif
 
@@ -61,6 +64,12 @@
 #else
 #define GA_ADD_IN_PLACE(where, bytes) ((where) = (void *)((char *)(where) + (bytes)))
 #endif
+
+/*
+ * Makes the compiler forget what it knows of a pointer's value, so that each field is reached from it
+ * by one indexed address rather than by an address computed beforehand.
+ */
+#define GA_FORGET(pointer) __asm__("" : "+r"(pointer))
 
 /*
  * The address of a thread-local variable through the thread pointer, read anew at each use.

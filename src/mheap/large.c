@@ -106,7 +106,7 @@ static void shrink(struct span *span, size_t keep)
 static bool extend(struct span *span, size_t pages)
 {
     size_t next = (size_t)span->page + span->pages, more = pages - span->pages;
-    if (next >= mheap_pages())
+    if (next >= mheap_end())
         return false;
     struct span *run = mheap_span_at(next);
     if (run->state != SPAN_FREE || run->pages < more)

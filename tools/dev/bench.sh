@@ -1,12 +1,38 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 #
-# ./dev bench: bench/run with a fresh release build of the library.
+# ./dev bench: builds the library and the benchmarks, installs what they are compared with, and
+# hands over to bench/run, which knows the options.
 
 verb_bench() {
     case ${1:-} in
-    -h | --help) ;;
-    *) build_variant release ;;
+    '' | -h | --help)
+        need "to run the benchmarks" python3:python3
+        exec bench/run --help
+        ;;
+    esac
+    need_bench build
+    build_variant release
+    build_bench
+    # A misspelt option is answered before anything else is installed.
+    bench/run "$@" --check || exit $?
+    need_bench peers
+    case $1 in
+    real | all) need_bench real ;;
     esac
     exec bench/run "$@"
+}
+
+# The packages of bench/packages.txt that are for the moment named.
+need_bench() {
+    local pairs=()
+    mapfile -t pairs < <(awk -v when="$1" '$1 == when { print $2 ":" $3 }' bench/packages.txt)
+    need "for the benchmarks" "${pairs[@]}"
+}
+
+# Only the two targets: the library under test is the release build's.
+build_bench() {
+    setup_variant bench build-bench
+    ninja -C build-bench --quiet bench/ga_bench bench/libbump.so >&2 ||
+        die "the benchmarks did not build"
 }

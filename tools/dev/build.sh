@@ -31,6 +31,7 @@ build_dir() {
 variant_options() {
     case $1 in
     release) echo --buildtype=release ;;
+    bench) printf '%s\n' --buildtype=release -Dbench=true -Dentry_points=false -Dtests=false ;;
     debug) printf '%s\n' --buildtype=debug -Ddebug_checks=true ;;
     asan)
         printf '%s\n' --buildtype=debug -Doptimization=1 -Ddebug_checks=true \

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+//
+// libbump.so: the allocator that does nothing, to measure what a workload costs without one.
+//
+// malloc bumps a pointer, free returns. No block is ever used again, no metadata is read or
+// written: what time a row takes under it is the program's own work and its own cache misses.
+// GA_BUMP_MB megabytes are populated before main, so that a measured run that stays within them
+// takes no page faults either. For the benchmarks only: it never gives anything back.
+//
+// Invariants: a block never spans two chunks; a chunk belongs to one thread; memory past `next` is
+// still zero. A block's size isn't kept: realloc copies as many bytes as were asked for, which may
+// read beyond the old block but never beyond the region.
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+#define REGION (1ull << 40) // address space; memory comes as it is touched
+#define CHUNK  (1ull << 26) // what a thread takes at a time
+
+#define EXPORT __attribute__((visibility("default")))
+
+static _Atomic uintptr_t region;   // where the region begins, 0 before the first request
+static _Atomic uintptr_t frontier; // first byte no thread has taken
+static __thread __attribute__((tls_model("initial-exec"))) uintptr_t next, end; // owner thread only
+
+static uintptr_t reserve(void)
+{
+    uintptr_t old = 0;
+    void *p = mmap(NULL, REGION, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        _exit(127);
+    if (atomic_compare_exchange_strong(&region, &old, (uintptr_t)p))
+        atomic_store(&frontier, (uintptr_t)p);
+    else
+        munmap(p, REGION);
+    while (atomic_load(&frontier) == 0)
+        ;
+    return atomic_load(&region);
+}
+
+static __attribute__((noinline)) void *take_chunk(size_t size, size_t align)
+{
+    uintptr_t base = atomic_load(&region);
+    if (!base)
+        base = reserve();
+    if (size > REGION / 2) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    size_t want = (size + align + CHUNK - 1) & ~(CHUNK - 1);
+    uintptr_t at = atomic_fetch_add(&frontier, want);
+    if (at + want > base + REGION) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    uintptr_t p = (at + align - 1) & ~(align - 1);
+    next = p + size;
+    end = at + want;
+    return (void *)p;
+}
+
+static inline void *bump(size_t size, size_t align)
+{
+    uintptr_t p = (next + align - 1) & ~(align - 1);
+    size = (size + 15) & ~(size_t)15;
+    if (__builtin_expect(p + size > end || size > REGION, 0))
+        return take_chunk(size ? size : 16, align);
+    next = p + (size ? size : 16);
+    return (void *)p;
+}
+
+EXPORT void *malloc(size_t size)
+{
+    return bump(size, 16);
+}
+
+EXPORT void free(void *p)
+{
+    (void)p;
+}
+
+EXPORT void *calloc(size_t n, size_t size)
+{
+    size_t total;
+    if (__builtin_mul_overflow(n, size, &total)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return bump(total, 16);
+}
+
+EXPORT void *realloc(void *old, size_t size)
+{
+    void *p = bump(size, 16);
+    if (old && p)
+        memcpy(p, old, size);
+    return p;
+}
+
+EXPORT void *aligned_alloc(size_t align, size_t size)
+{
+    return bump(size, align < 16 ? 16 : align);
+}
+
+EXPORT void *memalign(size_t align, size_t size)
+{
+    return aligned_alloc(align, size);
+}
+
+EXPORT int posix_memalign(void **out, size_t align, size_t size)
+{
+    *out = aligned_alloc(align, size);
+    return *out ? 0 : ENOMEM;
+}
+
+EXPORT size_t malloc_usable_size(void *p)
+{
+    (void)p;
+    return 0; // not kept: nothing of a block's size is
+}
+
+// One chunk as large as asked for, and every page of it present.
+__attribute__((constructor)) static void populate(void)
+{
+    const char *mb = getenv("GA_BUMP_MB");
+    size_t size = mb ? (size_t)strtoull(mb, NULL, 10) << 20 : 0;
+    void *p = size ? take_chunk(size, 16) : NULL;
+    if (!p)
+        return;
+    next = (uintptr_t)p;
+    madvise((void *)((next + 4095) & ~4095ul), size - 4096, MADV_POPULATE_WRITE);
+}
