@@ -66,10 +66,15 @@
 #endif
 
 /*
- * Makes the compiler forget what it knows of a pointer's value, so that each field is reached from it
- * by one indexed address rather than by an address computed beforehand.
+ * Makes the compiler forget what it knows of an index, so that each access computes its own address
+ * from it, for nothing, rather than share one computed beforehand. It and the thread's cache are kept
+ * out of rax, where malloc's result belongs.
  */
-#define GA_FORGET(pointer) __asm__("" : "+r"(pointer))
+#if defined(__x86_64__)
+#define GA_FORGET(index) __asm__("" : "+c"(index))
+#else
+#define GA_FORGET(index) __asm__("" : "+r"(index))
+#endif
 
 /*
  * The address of a thread-local variable through the thread pointer, read anew at each use.
@@ -80,7 +85,7 @@
  */
 #if defined(__x86_64__)
 #define GA_TLS_LOAD(out, symbol)                                                                   \
-    __asm__ volatile("movq " #symbol "@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=r"(out))
+    __asm__ volatile("movq " #symbol "@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=d"(out))
 #define GA_TLS_STORE(symbol, value)                                                                \
     do {                                                                                           \
         void *ga_tls_offset_;                                                                      \

@@ -58,18 +58,20 @@ bool mcache_has(unsigned class);
 
 /* --- Fast paths --- */
 
-/* Pops an object, or NULL where the slow path must be taken. */
-GA_INLINE void *mcache_pop(struct mcache *cache, size_t class)
+/* Pops an object; false where the slow path must be taken. */
+GA_INLINE bool mcache_pop(struct mcache *cache, size_t class, void **out)
 {
     void *p = cache->next[class];
     void *below = cache->top[class][-2];
     /* Equal: both are NULL, since nothing is loaded and a magazine's floor is two deep; or one block
      * was freed twice in a row. The slow path finds out. */
     if (GA_UNLIKELY(p == below))
-        return NULL;
+        return false;
+    GA_FORGET(class);
     cache->next[class] = below;
     GA_ADD_IN_PLACE(cache->top[class], -(long)sizeof(void *));
-    return p;
+    *out = p;
+    return true;
 }
 
 /* Pushes an object; false where the slow path must be taken. */
@@ -79,8 +81,9 @@ GA_INLINE bool mcache_push(struct mcache *cache, size_t class, void *p)
     if (GA_UNLIKELY((struct magazine *)top == cache->loaded[class]))
         return false;
     *top = p;
+    GA_FORGET(class);
     GA_ADD_IN_PLACE(cache->top[class], sizeof(void *));
-    GA_FORGET(cache);
+    GA_FORGET(class);
     cache->next[class] = p;
     return true;
 }
