@@ -31,7 +31,7 @@ int main(void)
     memset(block, 1, 5000000);
     ga_stats(&after);
     free(block);
-    return block != NULL && after.live_bytes >= before.live_bytes + 5000000 ? 0 : 1;
+    return block != NULL && after.live >= before.live + 5000000 ? 0 : 1;
 }
 C
 sed 's/void \*block = malloc(5000000)/char *block = new char[5000000]/; s/free(block)/delete[] block/' \
