@@ -15,7 +15,7 @@
 
 #define THREADS 4
 
-static pthread_barrier_t before, after;
+static pthread_barrier_t started, before, after;
 
 /* Skips to "allow", `distance` instructions on, if the call is this one. */
 #define ALLOW(number, distance) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), (distance), 0)
@@ -60,6 +60,7 @@ static void *thread_body(void *index)
 {
     struct random random = {(size_t)index + 1};
     void *blocks[512] = {NULL};
+    pthread_barrier_wait(&started);
     pthread_barrier_wait(&before);
     for (unsigned i = 0; i < 20000; i++) {
         unsigned at = random_next(&random) % 512;
@@ -71,12 +72,15 @@ static void *thread_body(void *index)
         free(blocks[i]);
     grow();
     pthread_barrier_wait(&after);
+    /* A thread's end makes calls of libc's own: these wait for the process's end instead. */
+    pthread_barrier_wait(&before);
     return NULL;
 }
 
 static void in_child(void)
 {
     watchdog(20);
+    pthread_barrier_init(&started, NULL, THREADS + 1);
     pthread_barrier_init(&before, NULL, THREADS + 1);
     pthread_barrier_init(&after, NULL, THREADS + 1);
     for (size_t i = 0; i < THREADS; i++) {
@@ -85,6 +89,7 @@ static void in_child(void)
         pthread_detach(thread);
     }
     allocate_all_classes(1000);
+    pthread_barrier_wait(&started);
     forbid_other_system_calls();
     pthread_barrier_wait(&before);
     allocate_all_classes((size_t)16 << 20);
