@@ -127,6 +127,9 @@ static bool make_room(struct mcache *cache, unsigned class)
 GA_NOINLINE void mcache_free_slow(void *p, unsigned class)
 {
     struct mcache *cache = mcache_attached();
+    /* The neighbour that malloc would compare it with is about to lie in another magazine. */
+    if (cache && cache->top[class][-1] == p)
+        freed_twice(p, class);
     bool pushed = cache && (mcache_push(cache, class, p) ||
                             (make_room(cache, class) && mcache_push(cache, class, p)));
     if (!pushed)
