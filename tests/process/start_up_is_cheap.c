@@ -15,7 +15,7 @@
 
 #define MAX_SYSTEM_CALLS 5
 #define MAX_KILOBYTES    150
-#define KILOBYTES_MARGIN 16
+#define KILOBYTES_MARGIN 24
 #define RUNS             100
 
 struct cost {

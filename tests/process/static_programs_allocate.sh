@@ -3,8 +3,8 @@
 #
 # usage: static_programs_allocate.sh BUILD-DIRECTORY
 #
-# Programs linked with -static against libgoalloc.a run on our malloc: C and C++, with threads, fork
-# and exceptions, and a C++ program of which new is all that it takes from the C++ library.
+# Programs linked with -static against libgoalloc.a run on our malloc: C with threads and fork, C++ with
+# threads, containers and streams.
 set -euo pipefail
 
 library=$(readlink -f "$1")/libgoalloc.a
@@ -51,30 +51,6 @@ int main(void)
 }
 C
 
-cat >throws.cc <<'CC'
-#include <goalloc/goalloc.h>
-#include <new>
-
-int main()
-{
-    volatile std::size_t absurd = static_cast<std::size_t>(-1) / 4;
-    struct ga_stats before, after;
-    ga_stats(&before, sizeof(before));
-    char *volatile block = new char[5000000];
-    block[4999999] = 1;
-    ga_stats(&after, sizeof(after));
-    if (after.large < before.large + 5000000)
-        return 1;
-    delete[] block;
-    try {
-        block = new char[absurd];
-    } catch (const std::bad_alloc &) {
-        return 0;
-    }
-    return 2;
-}
-CC
-
 cat >library.cc <<'CC'
 #include <iostream>
 #include <map>
@@ -115,8 +91,6 @@ run() {
 }
 
 run cc program.c -static
-run c++ throws.cc -static
 run c++ library.cc -static
-run c++ throws.cc -static-libstdc++
-run c++ throws.cc -static-libstdc++ -static-libgcc
+run c++ library.cc -static-libstdc++ -static-libgcc
 run c++ library.cc -static-pie

@@ -87,7 +87,6 @@ static void fill(size_t size)
     pthread_barrier_wait(&exhausted);
     pthread_join(thread, NULL);
     free_chain(chain);
-    allocate_all_classes(100000);
 }
 
 int main(int argc, char **argv)
