@@ -54,7 +54,7 @@ nginx_wrk() {
     under wrk -t 2 -c 20 -d "$1" -H 'Accept-Encoding: gzip' "http://127.0.0.1:$port/2.txt" >wrk.log
     cat wrk.log >&2
     ! grep -E 'Socket errors|Non-2xx' wrk.log
-    awk '/requests in/ { print $1 > 100 ? "many requests" : "few requests" }' wrk.log
+    awk '/requests in/ { print ($1 > 100 ? "many requests" : "few requests") }' wrk.log
     # New workers from a parent with a used heap.
     kill -HUP "$server_pid"
     sleep 1

@@ -49,7 +49,6 @@ redis_digest() {
     redis_call SORT set:3 LIMIT 0 2000 | digest
     redis_call FLUSHALL
     redis_call DEBUG DIGEST
-    redis_call SHUTDOWN NOSAVE
     server_stop
 }
 

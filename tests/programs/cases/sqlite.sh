@@ -19,7 +19,7 @@ CREATE VIRTUAL TABLE words USING fts5 (text);
 INSERT INTO words SELECT name || ' ' || grp || ' ' || replace(name, 'name', 'word') FROM item;
 SELECT count(*), max(rowid) FROM words WHERE words MATCH '"17" OR word*';
 SELECT sum(json_array_length(j)) FROM (SELECT json_group_array(name) j FROM item GROUP BY grp);
-UPDATE item SET name = upper(name), body = randomblob(0) WHERE grp % 3 = 0;
+UPDATE item SET name = upper(name), body = x'00ff' WHERE grp % 3 = 0;
 DELETE FROM item WHERE grp % 5 = 1;
 ALTER TABLE item ADD COLUMN more TEXT DEFAULT 'x';
 VACUUM;

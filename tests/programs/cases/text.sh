@@ -32,11 +32,11 @@ text_sort() {
     under tr 0-9 a-j <data | under cut -d, -f2 | under sort -u | digest
     under split -n l/7 data part. && cat part.* | digest
     under tac data | under nl | under tail -n 1000 | digest
-    under diff <(sed -n 'p;p' data | sed -n '1~3p') data | digest
+    { under diff <(sed -n 'p;p' data | sed -n '1~3p') data || (($? == 1)); } | digest
     under grep -cE '"k(1|22).*7\]|(ab|cd)+e' data
     under sed -E ':a;s/^([^:]*):(.*)$/\2=\1/;ta' <(head -n 20000 data) | digest
     under tar -cf - --sort=name --mtime=@0 --owner=0 --group=0 part.* | digest
-    under find /usr/share -maxdepth 2 -printf '%p %y\n' | sort | digest
+    under find . -type f -printf '%P %s\n' | sort | digest
 }
 
 text_xslt() {

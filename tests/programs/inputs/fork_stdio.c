@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { THREADS = 4, FORKS = 300 };
+enum { THREADS = 3, FORKS = 100 };
 
 static atomic_bool stop;
 

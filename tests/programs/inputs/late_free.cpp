@@ -54,7 +54,7 @@ int main()
 {
     pthread_key_create(&key, at_key_destruction);
     std::atexit(at_exit);
-    for (int round = 0; round < 50; round++) {
+    for (int round = 0; round < 20; round++) {
         std::vector<std::thread> threads;
         std::vector<char *> blocks(8);
         for (int i = 0; i < 8; i++) {
