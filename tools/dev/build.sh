@@ -71,6 +71,7 @@ build_variant() {
 
 # Silent when there is nothing to do. Standard output is left to the verb.
 run_ninja() {
+    regenerate "$1" || return 1
     case $(ninja -C "$1" -n 2>&1) in
     *'no work to do'*) return ;;
     esac
@@ -102,6 +103,14 @@ setup_quietly() {
     mkdir -p "$1"
     meson setup "$@" >"$log" 2>&1 || {
         tail -n 8 "$log" >&2
+        return 1
+    }
+}
+
+# Where a meson.build changed, ninja would run meson again in the middle of its own output.
+regenerate() {
+    ninja -C "$1" build.ninja >"$1/setup.log" 2>&1 || {
+        tail -n 8 "$1/setup.log" >&2
         return 1
     }
 }

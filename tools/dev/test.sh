@@ -66,7 +66,7 @@ tally_meson() {
     local passed failed skipped last
     read -r passed failed skipped < <(python3 tools/dev/tally.py "$2/meson-logs/testlog.json")
     last=$(sed -n '/^Ok: /,/^Timeout: /p' "$2/test.log" | tr -s ' \n' ' ')
-    record "$1" "$passed" "$(failures "$failed" "$4")" "$skipped" "$3" "$last$(ending "$4")"
+    record "$1" "$passed" "$(failures "$failed" "$4")" "$skipped" "$3" "$last$(ending "$failed" "$4")"
 }
 
 # failures COUNT EXIT-STATUS: a runner that ends badly (124: out of time) counts as one failure,
@@ -75,11 +75,12 @@ failures() {
     if [ "$1" -eq 0 ] && [ "$2" -ne 0 ]; then echo 1; else echo "$1"; fi
 }
 
+# ending FAILED EXIT-STATUS: what to add to the runner's closing line.
 ending() {
-    case $1 in
+    case $2 in
     0) ;;
     124 | 137) echo " (the suite ran out of time)" ;;
-    *) echo " (exit status $1)" ;;
+    *) [ "$1" -gt 0 ] || echo " (exit status $2)" ;;
     esac
 }
 
@@ -102,7 +103,7 @@ programs_suite() {
     failed=$(count failed "$last")
     skipped=$(count skipped "$last")
     record programs "$passed" "$(failures "$failed" "$status")" "$skipped" \
-        $((SECONDS - start)) "$last$(ending "$status")"
+        $((SECONDS - start)) "$last$(ending "$failed" "$status")"
 }
 
 # count WORD LINE: the number before WORD in LINE, 0 if it isn't there.
