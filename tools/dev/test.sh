@@ -30,6 +30,7 @@ all_quick_suites() {
     # On an aarch64 machine the other suites have shown it already.
     [ "$(uname -m)" = aarch64 ] || meson_suite "aarch64" aarch64 600 --suite unit
     GOALLOC_STRESS_SECONDS=30 meson_suite "stress" debug 300 --suite stress
+    GOALLOC_STRESS_SECONDS=10 meson_suite "stress, ubsan" ubsan 300 --suite stress
     programs_suite 900 --quick
 }
 
