@@ -86,7 +86,7 @@ ending() {
 }
 
 # programs_suite SECONDS ARGUMENT…: the runner under tests/programs, which closes with a line
-# `N passed, N failed` of its own, perhaps followed by `, N skipped`.
+# `N passed, N failed` of its own, and perhaps one `N skipped`.
 programs_suite() {
     local limit=$1 start=$SECONDS log=build/programs.log last status=0
     shift
@@ -102,7 +102,7 @@ programs_suite() {
     local passed failed skipped
     passed=$(count passed "$last")
     failed=$(count failed "$last")
-    skipped=$(count skipped "$last")
+    skipped=$(count skipped "$(grep -E '^[0-9]+ skipped' "$log")")
     record programs "$passed" "$(failures "$failed" "$status")" "$skipped" \
         $((SECONDS - start)) "$last$(ending "$failed" "$status")"
 }
