@@ -137,11 +137,11 @@ lint_syscalls() {
 }
 
 lint_no_libc_alloc() {
-    build_variant release && tools/lint/no-libc-alloc build/libgoalloc.a
+    build_library && tools/lint/no-libc-alloc build/libgoalloc.a
 }
 
 lint_symbols() {
-    build_variant release && tools/lint/symbols build/libgoalloc.so
+    build_library && tools/lint/symbols build/libgoalloc.so
 }
 
 lint_hotpath() {
@@ -149,7 +149,7 @@ lint_hotpath() {
         echo "note: only on x86-64"
         return
     fi
-    build_variant release && tools/lint/hotpath build/libgoalloc.so
+    build_library && tools/lint/hotpath build/libgoalloc.so
 }
 
 lint_files() {

@@ -91,7 +91,7 @@ programs_suite() {
     local limit=$1 start=$SECONDS log=build/programs.log last status=0
     shift
     say "programs: building"
-    if ! (build_variant release); then
+    if ! (build_library); then
         record programs 0 1 0 $((SECONDS - start)) "the build failed"
         return
     fi
