@@ -26,10 +26,10 @@ cat >program.c <<'C'
 int main(void)
 {
     struct ga_stats before, after;
-    ga_stats(&before, sizeof(before));
+    ga_stats(&before, sizeof before);
     void *block = malloc(5000000);
     memset(block, 1, 5000000);
-    ga_stats(&after, sizeof(after));
+    ga_stats(&after, sizeof after);
     free(block);
     return block != NULL && after.live >= before.live + 5000000 ? 0 : 1;
 }

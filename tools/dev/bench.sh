@@ -12,7 +12,7 @@ verb_bench() {
         ;;
     esac
     need_bench build
-    build_variant release
+    build_library
     build_bench
     # A misspelt option is answered before anything else is installed.
     bench/run "$@" --check || exit $?
