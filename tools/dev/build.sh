@@ -51,12 +51,16 @@ variant_options() {
     esac
 }
 
+need_build_tools() {
+    need "to build" gcc:gcc libc6-dev:/usr/include/stdio.h binutils:ld meson:meson \
+        ninja-build:ninja pkg-config:pkg-config
+    need "to build the tests" libcmocka-dev:/usr/include/cmocka.h g++:g++
+}
+
 build_variant() {
     local dir
     dir=$(build_dir "$1")
-    need "to build" gcc:gcc libc6-dev:/usr/include/stdio.h binutils:ld meson:meson \
-        ninja-build:ninja pkg-config:pkg-config
-    need "to build the tests" libcmocka-dev:/usr/include/cmocka.h
+    need_build_tools
     if [ "$1" = aarch64 ]; then
         source tools/dev/aarch64.sh
         prepare_aarch64 "$dir/sysroot"
@@ -88,9 +92,16 @@ setup_variant() {
     say "setting up $dir/"
     mkdir -p "$dir"
     [ ! -f "$dir/build.ninja" ] || rm -rf "$dir"/{build.ninja,meson-private,meson-info}
-    if ! meson setup "$dir" "${options[@]}" >"$dir/setup.log" 2>&1; then
-        cat "$dir/setup.log" >&2
-        die "meson could not set up $dir/"
-    fi
+    setup_quietly "$dir" "${options[@]}" || die "meson could not set up $dir/"
     echo "${options[*]}" >"$dir/dev-options"
+}
+
+# setup_quietly DIR OPTION…: meson's own account goes to a log, of which the end is shown on failure.
+setup_quietly() {
+    local log=$1/setup.log
+    mkdir -p "$1"
+    meson setup "$@" >"$log" 2>&1 || {
+        tail -n 8 "$log" >&2
+        return 1
+    }
 }

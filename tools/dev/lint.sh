@@ -32,6 +32,7 @@ known_check() {
 }
 
 need_lint_tools() {
+    need_build_tools
     need "to lint" clang:clang clang-tidy:clang-tidy clang-format:clang-format \
         cppcheck:cppcheck shellcheck:shellcheck python3:python3 binutils:objdump
 }
@@ -96,11 +97,12 @@ lint_shell() {
 
 # A whole build with warnings as errors, tests included, by the compiler named.
 warnings_build() {
-    local dir=build-lint/$1
-    need "to build" meson:meson ninja-build:ninja pkg-config:pkg-config \
-        libcmocka-dev:/usr/include/cmocka.h
-    [ -f "$dir/build.ninja" ] || CC=$1 meson setup "$dir" --werror --buildtype=release
-    ninja -C "$dir" --quiet
+    warnings_setup "$1" && ninja -C "build-lint/$1" --quiet
+}
+
+warnings_setup() {
+    [ -f "build-lint/$1/build.ninja" ] ||
+        CC=$1 setup_quietly "build-lint/$1" --werror --buildtype=release
 }
 
 lint_gcc() {
@@ -113,7 +115,7 @@ lint_clang() {
 
 # Reads how each file is compiled from the clang build.
 lint_tidy() {
-    [ -f build-lint/clang/compile_commands.json ] || warnings_build clang || return 1
+    warnings_setup clang || return 1
     find src -name '*.c' | sort |
         xargs -n 1 -P "$(nproc)" clang-tidy --quiet -p build-lint/clang --warnings-as-errors='*'
 }

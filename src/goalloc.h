@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+/*
+ * goalloc.h: the glossary, and the few numbers that every part shares.
+ *
+ * One word has one meaning in this tree:
+ *
+ *   page        8 KB of heap (HEAP_PAGE), whatever the kernel's own page is ("OS page").
+ *   page number a page's index in the window: (address - base) / 8 KB. Page 0 is never handed out,
+ *               so that 0 can mean "none".
+ *   window      4 TB of address space, chosen at start, in which the heap lives. It isn't reserved:
+ *               what the heap needs is mapped when it is needed, bottom up.
+ *   arena       64 MB of the window (8,192 pages); the unit for which page tables are mapped.
+ *   chunk       4 MB; the heap grows by whole chunks where address space allows.
+ *   run         consecutive free pages, as long as possible (neighbours are always merged).
+ *   span        consecutive pages in use: objects of one size class, or one large block.
+ *   size class  one of the sizes that small requests are rounded up to; 0 means "no class".
+ *   object      one slot of a size-class span.
+ *   block       what malloc returned: an object, or a large span's memory.
+ *   magazine    an array of pointers to free objects of one class, out of line.
+ *   depot       a class's magazines that no thread holds.
+ *   cache       a thread's magazines (struct mcache).
+ *   central     a class's depot and its spans that have free objects (struct mcentral).
+ *   dirty       a page that may hold bytes other than zero and counts in RSS.
+ *   release     give a page's memory back to the kernel and keep its address.
+ */
+#ifndef GOALLOC_INTERNAL_H
+#define GOALLOC_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "platform.h"
+
+#define HEAP_PAGE_SHIFT 13
+#define HEAP_PAGE       ((size_t)1 << HEAP_PAGE_SHIFT)
+#define ARENA_SHIFT     26
+#define ARENA_SIZE      ((size_t)1 << ARENA_SHIFT)
+#define ARENA_PAGES     (ARENA_SIZE >> HEAP_PAGE_SHIFT)
+#define CHUNK_SIZE      ((size_t)4 << 20)
+#define CHUNK_PAGES     (CHUNK_SIZE >> HEAP_PAGE_SHIFT)
+#define WINDOW_SHIFT    42
+#define WINDOW_SIZE     ((size_t)1 << WINDOW_SHIFT)
+#define WINDOW_PAGES    (WINDOW_SIZE >> HEAP_PAGE_SHIFT)
+
+/* Every block is aligned to this, as glibc's are. */
+#define MIN_ALIGN ((size_t)16)
+
+GA_INLINE size_t round_up(size_t n, size_t power_of_two)
+{
+    return (n + power_of_two - 1) & ~(power_of_two - 1);
+}
+
+GA_INLINE size_t round_down(size_t n, size_t power_of_two)
+{
+    return n & ~(power_of_two - 1);
+}
+
+GA_INLINE size_t pages_for(size_t bytes)
+{
+    return (bytes + HEAP_PAGE - 1) >> HEAP_PAGE_SHIFT;
+}
+
+#endif

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+/*
+ * fork.c: a child that can allocate, whatever the parent's other threads were doing.
+ *
+ * Place: registered once by init.c; glibc calls the handlers around fork.
+ *
+ * All locks are held over the fork, so the child sees every shared structure whole. stdio's list
+ * lock comes first: fork takes it after these handlers, while another thread's fopen or fflush takes
+ * it and then calls malloc. Taken here in that same order nobody waits in a circle; it is recursive,
+ * so fork's own taking it again does no harm. (jemalloc and tcmalloc hang here.)
+ *
+ * Order: stdio's list lock, the caches' registry, every central in order of class, the page heap.
+ */
+#include <pthread.h>
+
+#include "../mcentral/mcentral.h"
+#include "internal.h"
+
+/* glibc exports them, no header declares them. */
+extern void _IO_list_lock(void);
+extern void _IO_list_unlock(void);
+
+static void prepare(void)
+{
+    _IO_list_lock();
+    mcache_lock_for_fork();
+    mcentral_lock_all();
+    mheap_lock_for_fork();
+}
+
+static void parent(void)
+{
+    mheap_unlock_after_fork();
+    mcentral_unlock_all();
+    mcache_unlock_after_fork();
+    _IO_list_unlock();
+}
+
+/* Only this thread exists. stdio's lock was reset by fork itself. */
+static void child(void)
+{
+    mheap_reset_in_child();
+    mcentral_reset_in_child();
+    mcache_reset_in_child();
+}
+
+void fork_init(void)
+{
+    pthread_atfork(prepare, parent, child);
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+/*
+ * internal.h: what the entry points share. Nothing below src/libc includes it.
+ *
+ * malloc.c      malloc, calloc, realloc, free and what C says of them
+ * aligned.c     memalign and its relatives
+ * cxx.c         operator new and delete
+ * introspect.c  mallinfo, malloc_trim, malloc_info and ga_*
+ * bad_pointer.c what a bad pointer is told
+ * init.c        the library's constructor and destructor
+ * fork.c        fork
+ * dlopen.c      dlopen without RTLD_DEEPBIND (shared library only)
+ */
+#ifndef GOALLOC_LIBC_INTERNAL_H
+#define GOALLOC_LIBC_INTERNAL_H
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+
+#include "../goalloc.h"
+#include "../mcache/mcache.h"
+#include "../mheap/mheap.h"
+#include "../size_classes/size_classes.h"
+
+/* The largest request: what a ptrdiff_t can span, as glibc has it. */
+#define REQUEST_MAX ((size_t)PTRDIFF_MAX)
+
+/* --- malloc.c --- */
+
+/* Whatever the fast path declined: sizes above SMALL_BYTE_MAX, empty magazines. Sets ENOMEM. */
+void *malloc_slow(size_t size);
+void free_slow(void *p, unsigned class);
+/* A large block as C sees it; sets ENOMEM. */
+void *large_block(struct span *span);
+
+GA_INLINE void *malloc_inline(size_t size)
+{
+    if (GA_LIKELY(size <= SMALL_BYTE_MAX)) {
+        void *p = mcache_pop(mcache_self(), size_class_by_byte[size]);
+        if (GA_LIKELY(p != NULL))
+            return p;
+    }
+    return malloc_slow(size);
+}
+
+GA_INLINE void free_inline(void *p)
+{
+    size_t class = mheap_class_of(p);
+    if (GA_UNLIKELY(!mcache_push(mcache_self(), class, p)))
+        free_slow(p, (unsigned)class);
+}
+
+GA_INLINE void *out_of_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* --- aligned.c --- */
+
+/* align is a power of two. Sets ENOMEM. */
+void *alloc_aligned(size_t align, size_t size);
+
+/* --- bad_pointer.c --- */
+
+/* p was given to `function`, but no block starts there: one line, and abort. */
+GA_NORETURN void bad_pointer(const void *p, const char *function);
+
+/* --- What this libc's headers don't declare --- */
+void free_sized(void *p, size_t size);
+void free_aligned_sized(void *p, size_t align, size_t size);
+void cfree(void *p);
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *p, size_t size);
+void *__libc_reallocarray(void *p, size_t count, size_t size);
+void __libc_free(void *p);
+void __libc_cfree(void *p);
+void *__libc_memalign(size_t align, size_t size);
+void *__libc_valloc(size_t size);
+void *__libc_pvalloc(size_t size);
+int __posix_memalign(void **out, size_t align, size_t size);
+
+/* --- init.c --- */
+extern const char init_linked; /* lets malloc.c pull init.c out of the static library */
+
+/* --- fork.c --- */
+void fork_init(void);
+
+#endif

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+/*
+ * mcache.h: a thread's cache of free objects, and the fast paths of malloc and free.
+ *
+ * For each size class a thread has a loaded magazine, whose top the cache holds, and a previous one
+ * that is full or empty (Bonwick's pair: whatever the next call is, it can be served without a lock
+ * half of a magazine away from the edge). A malloc pops, a free pushes. Neither touches the object,
+ * its span, or anything that another thread writes.
+ *
+ * A thread that has no cache yet points at mcache_none, whose magazines hold nothing and take
+ * nothing, so that the fast paths need not ask. One whose cache is gone (after its destructors)
+ * points at mcache_gone, likewise; its few calls go to the centrals one object at a time.
+ */
+#ifndef GOALLOC_MCACHE_H
+#define GOALLOC_MCACHE_H
+
+#include "../goalloc.h"
+#include "../mcentral/magazine.h"
+#include "../mheap/mheap.h"
+#include "../size_classes/size_classes.h"
+
+/* One pointer is kept here per class, so that a class's slot is an index away. */
+struct mcache {
+    void **top[SIZE_CLASS_COUNT];             /* one past the loaded magazine's last; owner */
+    struct magazine *loaded[SIZE_CLASS_COUNT]; /* top == loaded: it is full; owner */
+    struct magazine *previous[SIZE_CLASS_COUNT]; /* full, empty, or NULL; owner */
+    struct mcache *next;                      /* all caches; guarded by the registry's lock */
+    struct mcache *next_idle;                 /* those without a thread; the registry's lock */
+    unsigned destructor_rounds;               /* owner */
+    bool idle;                                /* no thread owns it; the registry's lock */
+};
+
+extern GA_HIDDEN __thread struct mcache *mcache_current __attribute__((tls_model("initial-exec")));
+extern GA_HIDDEN struct mcache mcache_none, mcache_gone;
+
+/* The one way to this thread's cache; see GA_TLS_LOAD for why it isn't a plain read. */
+GA_INLINE struct mcache *mcache_self(void)
+{
+    struct mcache *cache;
+    GA_TLS_LOAD(cache, mcache_current);
+    return cache;
+}
+
+/* --- Slow paths --- */
+
+/* An object of the class, when the loaded magazine has none. NULL: out of memory. */
+void *mcache_alloc_slow(unsigned class);
+/* Frees an object of the class, when the loaded magazine is full. */
+void mcache_free_slow(void *p, unsigned class);
+/* Whether this thread has an object of the class at hand. */
+bool mcache_has(unsigned class);
+
+/* --- Fast paths --- */
+
+/* Pops an object, or NULL where the slow path must be taken. */
+GA_INLINE void *mcache_pop(struct mcache *cache, size_t class)
+{
+    void **top = cache->top[class];
+    void *p = top[-1];
+    /* Equal neighbours: a block that was freed twice in a row. The slow path says so. */
+    if (GA_UNLIKELY(!p || p == top[-2]))
+        return NULL;
+    GA_ADD_IN_PLACE(cache->top[class], -(long)sizeof(void *));
+    return p;
+}
+
+/* Pushes an object; false where the slow path must be taken. */
+GA_INLINE bool mcache_push(struct mcache *cache, size_t class, void *p)
+{
+    void **top = cache->top[class];
+    if (GA_UNLIKELY((struct magazine *)top == cache->loaded[class]))
+        return false;
+    *top = p;
+    GA_ADD_IN_PLACE(cache->top[class], sizeof(void *));
+    return true;
+}
+
+/* --- Life of a thread --- */
+
+/* Once, from the library's constructor: from then on a thread's cache outlives it by no more than
+ * its destructors. */
+void mcache_init_process(void);
+/* Gives all that this thread has cached to the centrals; it keeps its cache. */
+void mcache_flush_self(void);
+/* The same for caches that no thread owns. */
+void mcache_flush_idle(void);
+
+void mcache_lock_for_fork(void);
+void mcache_unlock_after_fork(void);
+void mcache_reset_in_child(void);
+
+/* --- For statistics and checks; approximate while other threads run --- */
+struct mcache_stats {
+    size_t caches, idle;
+    size_t objects[SIZE_CLASS_COUNT]; /* cached by threads */
+};
+void mcache_read_stats(struct mcache_stats *out);
+
+#endif

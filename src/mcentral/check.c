@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+/*
+ * check.c: the centrals' invariants as code, and their statistics.
+ *
+ * Place: called by tests, by debug builds and by src/observe. Reads only.
+ * Locking: one central at a time.
+ */
+#include "../os/report.h"
+#include "internal.h"
+
+static void require(bool holds, const char *what, unsigned class)
+{
+    if (GA_UNLIKELY(!holds))
+        report_fatal("broken central: %s in size class %u", what, class);
+}
+
+static unsigned bits_set(const struct span *span)
+{
+    unsigned set = 0;
+    for (unsigned i = 0; i < SPAN_OBJECTS_MAX / 64; i++)
+        set += (unsigned)__builtin_popcountl(span->bits[i]);
+    return set - (SPAN_OBJECTS_MAX - span->objects);
+}
+
+static void check_magazine(unsigned class, struct magazine *magazine)
+{
+    void **slots = magazine_slots(magazine);
+    require(slots[-1] == NULL, "a magazine has lost its floor", class);
+    require(magazine->count <= magazine->capacity, "a magazine holds too much", class);
+    for (unsigned i = 0; i < magazine->count; i++) {
+        struct span *span = mheap_span_of(slots[i]);
+        require(span && span->class == class, "a magazine holds another class's object", class);
+        size_t index = (((uintptr_t)slots[i] - span_address(span)) * span->inverse) >> 32;
+        require(span->bits[index / 64] >> index % 64 & 1, "a cached object's bit is clear", class);
+    }
+}
+
+static void check_class(unsigned class)
+{
+    struct mcentral *central = &mcentrals[class];
+    unsigned full = 0;
+    for (struct magazine *m = central->full; m; m = m->next, full++) {
+        require(m->count > 0, "the depot holds an empty magazine", class);
+        check_magazine(class, m);
+    }
+    require(full == central->full_count, "the depot is miscounted", class);
+    for (struct magazine *m = central->empty; m; m = m->next)
+        require(m->count == 0, "the stock holds a full magazine", class);
+    uint32_t before = 0;
+    for (uint32_t at = central->spans; at; at = mheap_span_at(at)->next) {
+        const struct span *span = mheap_span_at(at);
+        require(span->state == SPAN_SMALL && span->class == class, "a wrong span", class);
+        require(span->listed && span->prev == before, "the list is broken", class);
+        require(span->used == bits_set(span), "a span's objects are miscounted", class);
+        require(span->used > 0 && span->used < span->objects, "a span shouldn't be listed", class);
+        before = at;
+    }
+}
+
+void mcentral_check(void)
+{
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++) {
+        lock_acquire(&mcentrals[class].lock);
+        check_class(class);
+        lock_release(&mcentrals[class].lock);
+    }
+}
+
+void mcentral_read_stats(unsigned class, struct mcentral_stats *out)
+{
+    struct mcentral *central = &mcentrals[class];
+    *out = (struct mcentral_stats){0};
+    lock_acquire(&central->lock);
+    out->spans = central->span_count;
+    out->objects_out = central->objects_out;
+    for (const struct magazine *m = central->full; m; m = m->next, out->magazines++)
+        out->objects_in_depot += m->count;
+    for (const struct magazine *m = central->empty; m; m = m->next)
+        out->magazines++;
+    lock_release(&central->lock);
+}

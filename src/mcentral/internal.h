@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+/* internal.h: what depot.c and objects.c share. */
+#ifndef GOALLOC_MCENTRAL_INTERNAL_H
+#define GOALLOC_MCENTRAL_INTERNAL_H
+
+#include "../mheap/mheap.h"
+#include "mcentral.h"
+
+extern struct mcentral mcentrals[SIZE_CLASS_COUNT];
+
+/* objects.c; the central's lock is held */
+unsigned objects_fill(unsigned class, void **objects, unsigned want);
+void objects_drain(unsigned class, void *const *objects, unsigned count);
+
+#endif

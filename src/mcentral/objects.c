@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+/*
+ * objects.c: between magazines and the spans' allocation bits.
+ *
+ * Place: depot.c and src/mcache's slow path come here when whole magazines won't do. Calls src/mheap
+ * for spans.
+ *
+ * Invariants:
+ *   - a span is on its central's list exactly while it has both free and used objects; a full span
+ *     is on none, one without used objects goes back to the heap;
+ *   - span.used counts the set bits; objects_out is the sum of span.used;
+ *   - an object comes out only by setting its bit and goes back only by clearing it: who finds the
+ *     bit clear already has found a double free.
+ * Locking: the class's central is locked; the heap's lock is taken inside it.
+ */
+#include <string.h>
+
+#include "../os/os.h"
+#include "../os/report.h"
+#include "internal.h"
+
+/* --- The list of spans with free objects --- */
+
+static void list_add(struct mcentral *central, struct span *span)
+{
+    span->listed = true;
+    span->prev = 0;
+    span->next = central->spans;
+    if (span->next)
+        mheap_span_at(span->next)->prev = span->page;
+    central->spans = span->page;
+}
+
+static void list_remove(struct mcentral *central, struct span *span)
+{
+    span->listed = false;
+    if (span->next)
+        mheap_span_at(span->next)->prev = span->prev;
+    if (span->prev)
+        mheap_span_at(span->prev)->next = span->next;
+    else
+        central->spans = span->next;
+}
+
+/* --- Out --- */
+
+/* Takes up to `want` free objects, lowest address first, writing backwards from `end`. */
+static unsigned take_from_span(struct span *span, void **end, unsigned want)
+{
+    uintptr_t base = span_address(span);
+    unsigned taken = 0;
+    for (unsigned word = 0; taken < want && word < SPAN_OBJECTS_MAX / 64; word++) {
+        uint64_t bits = span->bits[word];
+        while (~bits && taken < want) {
+            unsigned bit = (unsigned)__builtin_ctzl(~bits);
+            bits |= UINT64_C(1) << bit;
+            *--end = (void *)(base + (size_t)(word * 64 + bit) * span->size);
+            taken++;
+        }
+        span->bits[word] = bits;
+    }
+    span->used = (uint16_t)(span->used + taken);
+    return taken;
+}
+
+unsigned objects_fill(unsigned class, void **objects, unsigned want)
+{
+    struct mcentral *central = &mcentrals[class];
+    unsigned got = 0;
+    while (got < want) {
+        struct span *span = mheap_span_at(central->spans);
+        if (!central->spans) {
+            span = mheap_alloc_span(class);
+            if (!span)
+                break;
+            central->span_count++;
+            list_add(central, span);
+        }
+        unsigned available = (unsigned)(span->objects - span->used);
+        unsigned part = want - got < available ? want - got : available;
+        got += take_from_span(span, objects + got + part, part);
+        if (span->used == span->objects)
+            list_remove(central, span);
+    }
+    central->objects_out += got;
+    return got;
+}
+
+struct span *mcentral_take_span(unsigned class)
+{
+    struct mcentral *central = &mcentrals[class];
+    lock_acquire(&central->lock);
+    struct span *span = mheap_alloc_span(class);
+    if (span) {
+        span->bits[0] |= 1;
+        span->used = 1;
+        central->span_count++;
+        central->objects_out++;
+    }
+    lock_release(&central->lock);
+    return span;
+}
+
+/* --- Back --- */
+
+GA_NORETURN GA_COLD static void bad_object(const void *p, unsigned class, const char *kind)
+{
+    report_fatal("%s: %p (size class %u of %u bytes, thread %u)", kind, (void *)(uintptr_t)p, class,
+                 size_classes[class].size, os_thread_id());
+}
+
+static void return_object(struct mcentral *central, unsigned class, const void *p)
+{
+    struct span *span = mheap_span_of(p);
+    if (GA_UNLIKELY(!span || span->class != class))
+        bad_object(p, class, "free of a block that was freed before");
+    size_t offset = (uintptr_t)p - span_address(span);
+    size_t index = (offset * span->inverse) >> 32;
+    if (GA_UNLIKELY(index * span->size != offset || index >= span->objects))
+        bad_object(p, class, "free of a pointer into the middle of a block");
+    uint64_t bit = UINT64_C(1) << index % 64;
+    if (GA_UNLIKELY(!(span->bits[index / 64] & bit)))
+        bad_object(p, class, "double free");
+    span->bits[index / 64] &= ~bit;
+    span->used--;
+    if (span->used == 0) {
+        if (span->listed)
+            list_remove(central, span);
+        central->span_count--;
+        mheap_free_span(span);
+    } else if (!span->listed) {
+        list_add(central, span);
+    }
+}
+
+void objects_drain(unsigned class, void *const *objects, unsigned count)
+{
+    struct mcentral *central = &mcentrals[class];
+    for (unsigned i = 0; i < count; i++)
+        return_object(central, class, objects[i]);
+    central->objects_out -= count;
+}
+
+unsigned mcentral_fill(unsigned class, void **objects, unsigned want)
+{
+    lock_acquire(&mcentrals[class].lock);
+    unsigned got = objects_fill(class, objects, want);
+    lock_release(&mcentrals[class].lock);
+    return got;
+}
+
+void mcentral_drain(unsigned class, void *const *objects, unsigned count)
+{
+    lock_acquire(&mcentrals[class].lock);
+    objects_drain(class, objects, count);
+    lock_release(&mcentrals[class].lock);
+}

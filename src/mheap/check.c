@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+/*
+ * check.c: the page heap's invariants as code, and its statistics.
+ *
+ * Place: called by tests, by debug builds and by src/observe. Reads only.
+ * Locking: takes the heap's lock for the whole walk.
+ */
+#include "../os/report.h"
+#include "internal.h"
+
+static void require(bool holds, const char *what, size_t page)
+{
+    if (GA_UNLIKELY(!holds))
+        report_fatal("broken heap: %s at page %zu", what, page);
+}
+
+static uint8_t class_byte(size_t page)
+{
+    return ((const uint8_t *)(mheap_view.base - CLASS_TABLE_OFFSET))[page];
+}
+
+struct sums {
+    size_t free_dirty, in_use, large, large_blocks, runs;
+};
+
+static void check_run(const struct span *run, bool after_run, struct sums *sums)
+{
+    size_t page = run->page, last = page + run->pages - 1;
+    require(!after_run, "two runs touch", page);
+    require(page_span_load(last) == page, "a run's last page leads elsewhere", page);
+    for (size_t i = page; i <= last; i++)
+        require(class_byte(i) == 0, "a free page has a class", i);
+    sums->free_dirty += pages_count_dirty(page, run->pages) << HEAP_PAGE_SHIFT;
+    sums->runs++;
+}
+
+static void check_span(const struct span *span, struct sums *sums)
+{
+    for (size_t i = span->page; i < (size_t)span->page + span->pages; i++) {
+        require(page_span_load(i) == span->page, "a page leads to another span", i);
+        require(class_byte(i) == span->class, "a page has another class than its span", i);
+        require(i == span->page || mheap_span_at(i)->state == SPAN_NONE, "a span in a span", i);
+    }
+    bool large = span->state == SPAN_LARGE;
+    require(large == (span->class == 0), "a span's state contradicts its class", span->page);
+    sums->in_use += (size_t)span->pages << HEAP_PAGE_SHIFT;
+    sums->large += large ? (size_t)span->pages << HEAP_PAGE_SHIFT : 0;
+    sums->large_blocks += large;
+}
+
+static size_t count_binned(void)
+{
+    size_t count = 0;
+    for (unsigned bin = 0; bin < RUN_BINS; bin++) {
+        bool used = mheap.bin_used[bin / 64] >> bin % 64 & 1;
+        require(used == (mheap.bins[bin] != 0), "a bin contradicts its bit", bin);
+        for (uint32_t at = mheap.bins[bin]; at; at = mheap_span_at(at)->next) {
+            require(mheap_span_at(at)->state == SPAN_FREE, "a bin holds what isn't free", at);
+            count++;
+        }
+    }
+    return count;
+}
+
+static void check_locked(void)
+{
+    struct sums sums = {0};
+    bool after_run = false;
+    size_t end = mheap_pages();
+    for (size_t page = 1; page < end;) {
+        const struct span *span = mheap_span_at(page);
+        if (span->state == SPAN_NONE) { /* foreign memory that the heap goes round */
+            require(page_span_load(page) == 0, "a page that nothing covers", page);
+            page++;
+            after_run = false;
+            continue;
+        }
+        require(span->page == page, "a span doesn't know its page", page);
+        require(page_span_load(page) == page, "a first page leads elsewhere", page);
+        if (span->state == SPAN_FREE)
+            check_run(span, after_run, &sums);
+        else
+            check_span(span, &sums);
+        after_run = span->state == SPAN_FREE;
+        page += span->pages;
+    }
+    require(sums.runs == count_binned(), "runs and bins differ in number", sums.runs);
+    require(sums.free_dirty == mheap.stats.free_dirty, "free dirty bytes are miscounted", 0);
+    require(sums.in_use == mheap.stats.in_use, "bytes in use are miscounted", 0);
+    require(sums.large == mheap.stats.large, "bytes in large blocks are miscounted", 0);
+    require(sums.large_blocks == mheap.stats.large_blocks, "large blocks are miscounted", 0);
+}
+
+void mheap_check(void)
+{
+    lock_acquire(&mheap.lock);
+    if (atomic_load_explicit(&mheap.ready, memory_order_relaxed))
+        check_locked();
+    lock_release(&mheap.lock);
+}
+
+void mheap_read_stats(struct mheap_stats *out)
+{
+    lock_acquire(&mheap.lock);
+    *out = mheap.stats;
+    lock_acquire(&mheap.meta_lock);
+    out->meta += mheap.meta_end ? mheap.meta_end - (mheap_view.base - META_OFFSET) : 0;
+    lock_release(&mheap.meta_lock);
+    lock_release(&mheap.lock);
+}

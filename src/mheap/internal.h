@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+/*
+ * internal.h: what the files of src/mheap share and no one else sees.
+ *
+ * grow.c   maps the window, piece by piece
+ * runs.c   free runs: bins, splitting, merging, dirty bits
+ * spans.c  spans of objects, and looking up an address
+ * large.c  large blocks
+ * meta.c   memory for the library's own structures
+ * check.c  the invariants as code
+ */
+#ifndef GOALLOC_MHEAP_INTERNAL_H
+#define GOALLOC_MHEAP_INTERNAL_H
+
+#include "mheap.h"
+
+/*
+ * Free runs by length: one bin for each length below EXACT_BINS pages, then four to a doubling.
+ */
+#define EXACT_BINS 256
+#define RUN_BINS   (EXACT_BINS + 4 * (WINDOW_SHIFT - HEAP_PAGE_SHIFT - 8))
+
+struct mheap {
+    struct lock lock;
+    uint32_t bins[RUN_BINS];                /* first run of each bin; guarded by lock */
+    uint64_t bin_used[(RUN_BINS + 63) / 64]; /* bit: the bin has a run; guarded by lock */
+    size_t class_bytes_mapped;              /* of the class table; guarded by lock */
+    size_t arenas_mapped;                   /* records mapped; guarded by lock */
+    struct mheap_stats stats;               /* guarded by lock */
+    struct lock meta_lock;
+    uintptr_t meta_at;                      /* next free byte; guarded by meta_lock */
+    uintptr_t meta_end;                     /* end of what is mapped; guarded by meta_lock */
+    atomic_bool ready;                      /* set with release when the first chunk is there */
+};
+extern struct mheap mheap;
+
+/* --- grow.c; lock held --- */
+
+/* Maps at least `pages` more at the heap's end and frees them into the bins. */
+bool grow_heap(size_t pages);
+
+/* --- runs.c; lock held --- */
+
+/* Makes [page, page + pages) a free run, merged with its neighbours. */
+void run_insert(size_t page, size_t pages);
+/* Takes `pages` out of the run at first page `run`, from `offset` pages into it. */
+void run_take(size_t run, size_t offset, size_t pages);
+/* The best run for `pages`: the shortest that holds them. 0: none. */
+size_t run_find(size_t pages);
+/* The longest run. 0: none. */
+size_t run_longest(void);
+/* How many of the pages are dirty, and making all of them clean or dirty. */
+size_t pages_count_dirty(size_t page, size_t pages);
+void pages_set_dirty(size_t page, size_t pages, bool dirty);
+GA_INLINE bool page_is_dirty(size_t page)
+{
+    size_t in_arena = page % ARENA_PAGES;
+    uint64_t word =
+        __atomic_load_n(&mheap_arena_of(page)->dirty[in_arena / 64], __ATOMIC_RELAXED);
+    return word >> (in_arena % 64) & 1;
+}
+
+/* --- spans.c; lock held --- */
+
+/* Turns pages that were taken from a run into a span, and back into a free run. `dirty`: the pages
+ * may hold bytes other than zero. */
+struct span *span_init(size_t page, size_t pages, enum span_state state, unsigned class);
+void span_map_pages(struct span *span, size_t from_page, size_t pages);
+void span_destroy(struct span *span, bool dirty);
+
+GA_INLINE uint32_t page_span_load(size_t page)
+{
+    return __atomic_load_n(&mheap_arena_of(page)->page_span[page % ARENA_PAGES], __ATOMIC_RELAXED);
+}
+
+GA_INLINE void page_span_store(size_t page, size_t first)
+{
+    __atomic_store_n(&mheap_arena_of(page)->page_span[page % ARENA_PAGES], (uint32_t)first,
+                     __ATOMIC_RELAXED);
+}
+
+GA_INLINE enum span_state span_state_load(const struct span *span)
+{
+    return (enum span_state)__atomic_load_n(&span->state, __ATOMIC_RELAXED);
+}
+
+GA_INLINE void span_state_store(struct span *span, enum span_state state)
+{
+    __atomic_store_n(&span->state, (uint8_t)state, __ATOMIC_RELAXED);
+}
+
+#endif

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+/*
+ * large.c: blocks of more than a megabyte, blocks aligned to more than a page, and blocks that grow.
+ *
+ * Place: src/libc's slow paths call it. Calls runs.c, spans.c, grow.c and, to move pages, src/os.
+ *
+ * A block that realloc made grow is likely to grow again, so it is put where many free pages follow:
+ * a quarter into the longest run (small spans fill a run from its front), after making that run
+ * eight times as long as the block. Growing is then a matter of taking the pages behind it. When
+ * something lies there after all, the kernel moves the pages to a new place (mremap); no byte is
+ * copied. A mapping so moved doesn't merge with its neighbours, which is why their number is bounded,
+ * and why the pages are mapped afresh when the block is freed.
+ *
+ * Invariants: a large span's class is 0; `moved` spans have exactly one mapping of their own.
+ * Locking: takes the heap's lock; a block's owner may read its span without it.
+ */
+#include <string.h>
+
+#include "../os/os.h"
+#include "internal.h"
+
+/* Moved mappings split the heap's: each costs two of the 65,530 that the kernel allows. */
+#define MAX_MOVED 64
+/* Below this many pages copying is cheaper than asking the kernel. */
+#define MIN_MOVE_PAGES 16
+/* A growing block is given room to become this many times as long, or this many pages longer. */
+#define GROWTH_ROOM     8
+#define MAX_GROWTH_ROOM (((size_t)1 << 30) >> HEAP_PAGE_SHIFT)
+/* The gap left for other spans before a growing block, at most. */
+#define MAX_GAP (4 * CHUNK_PAGES)
+
+static size_t moved_now; /* spans whose `moved` is set; guarded by the heap's lock */
+
+static struct span *make_large(size_t page, size_t pages)
+{
+    struct span *span = span_init(page, pages, SPAN_LARGE, 0);
+    mheap.stats.large += pages << HEAP_PAGE_SHIFT;
+    mheap.stats.large_blocks++;
+    return span;
+}
+
+struct span *mheap_alloc_large(size_t pages, size_t align)
+{
+    size_t slack = (align >> HEAP_PAGE_SHIFT) - 1;
+    struct span *span = NULL;
+    if (pages > WINDOW_PAGES || slack > WINDOW_PAGES)
+        return NULL;
+    lock_acquire(&mheap.lock);
+    size_t run = run_find(pages + slack);
+    if (!run && grow_heap(pages + slack))
+        run = run_find(pages + slack);
+    if (run) {
+        uintptr_t address = mheap_page_address(run);
+        size_t offset = (round_up(address, align) - address) >> HEAP_PAGE_SHIFT;
+        run_take(run, offset, pages);
+        span = make_large(run + offset, pages);
+    }
+    lock_release(&mheap.lock);
+    return span;
+}
+
+/* Takes `pages` with room behind them; 0 where there's no memory. Lock held. */
+static size_t take_growing(size_t pages)
+{
+    size_t more = pages * (GROWTH_ROOM - 1);
+    size_t room = pages + (more < MAX_GROWTH_ROOM ? more : MAX_GROWTH_ROOM);
+    size_t run = run_longest();
+    if ((!run || mheap_span_at(run)->pages < room) && grow_heap(room))
+        run = run_longest();
+    if (!run || mheap_span_at(run)->pages < room) {
+        run = run_find(pages);
+        if (run)
+            run_take(run, 0, pages);
+        return run;
+    }
+    size_t gap = mheap_span_at(run)->pages / 4;
+    gap = gap > MAX_GAP ? MAX_GAP : gap;
+    run_take(run, gap, pages);
+    return run + gap;
+}
+
+struct span *mheap_alloc_growing(size_t pages)
+{
+    if (pages > WINDOW_PAGES / GROWTH_ROOM)
+        return NULL;
+    lock_acquire(&mheap.lock);
+    size_t page = take_growing(pages);
+    struct span *span = page ? make_large(page, pages) : NULL;
+    lock_release(&mheap.lock);
+    return span ? span : mheap_alloc_large(pages, HEAP_PAGE);
+}
+
+/* Lock held. Gives the pages from `keep` on back. */
+static void shrink(struct span *span, size_t keep)
+{
+    size_t page = span->page + keep, pages = span->pages - keep;
+    __atomic_store_n(&span->pages, (uint32_t)keep, __ATOMIC_RELAXED);
+    mheap.stats.in_use -= pages << HEAP_PAGE_SHIFT;
+    mheap.stats.large -= pages << HEAP_PAGE_SHIFT;
+    pages_set_dirty(page, pages, true);
+    run_insert(page, pages);
+}
+
+/* Lock held. Takes the pages behind the span, if enough of them are free. */
+static bool extend(struct span *span, size_t pages)
+{
+    size_t next = (size_t)span->page + span->pages, more = pages - span->pages;
+    if (next >= mheap_pages())
+        return false;
+    struct span *run = mheap_span_at(next);
+    if (run->state != SPAN_FREE || run->pages < more)
+        return false;
+    run_take(next, 0, more);
+    span_map_pages(span, next, more);
+    __atomic_store_n(&span->pages, (uint32_t)pages, __ATOMIC_RELAXED);
+    mheap.stats.in_use += more << HEAP_PAGE_SHIFT;
+    mheap.stats.large += more << HEAP_PAGE_SHIFT;
+    return true;
+}
+
+/*
+ * Lock held. Puts fresh pages in the place of a moved mapping, so that it merges again with its
+ * neighbours. true: the pages are zero now.
+ */
+static bool settle(struct span *span)
+{
+    if (!os_map_over(span_address(span), (size_t)span->pages << HEAP_PAGE_SHIFT))
+        return false;
+    span->moved = false;
+    moved_now--;
+    return true;
+}
+
+/* Lock held. */
+static void destroy_large(struct span *span, bool dirty)
+{
+    if (span->moved && settle(span))
+        dirty = false;
+    mheap.stats.large -= (size_t)span->pages << HEAP_PAGE_SHIFT;
+    mheap.stats.large_blocks--;
+    span_destroy(span, dirty);
+}
+
+/*
+ * Moves a block to a longer place. The lock is not held while the kernel works or bytes are copied:
+ * both spans are in use meanwhile, and only their owner, which is us, may touch them.
+ */
+static struct span *relocate(struct span *old, size_t pages)
+{
+    struct span *new = mheap_alloc_growing(pages);
+    if (!new)
+        return NULL;
+    size_t bytes = (size_t)old->pages << HEAP_PAGE_SHIFT;
+    lock_acquire(&mheap.lock);
+    bool may_move = old->pages >= MIN_MOVE_PAGES && moved_now < MAX_MOVED;
+    moved_now += may_move;
+    lock_release(&mheap.lock);
+    bool moved = may_move && os_move_pages(span_address(old), span_address(new), bytes);
+    if (!moved)
+        memcpy((void *)span_address(new), (void *)span_address(old), bytes);
+    lock_acquire(&mheap.lock);
+    new->moved = moved;
+    moved_now -= may_move && !moved;
+    mheap.stats.moves += moved;
+    destroy_large(old, !moved);
+    lock_release(&mheap.lock);
+    return new;
+}
+
+struct span *mheap_resize_large(struct span *span, size_t pages)
+{
+    bool fits = true;
+    lock_acquire(&mheap.lock);
+    if (pages < span->pages)
+        shrink(span, pages);
+    else if (pages > span->pages)
+        fits = extend(span, pages);
+    lock_release(&mheap.lock);
+    return fits ? span : relocate(span, pages);
+}
+
+void mheap_free_large(struct span *span)
+{
+    lock_acquire(&mheap.lock);
+    destroy_large(span, true);
+    lock_release(&mheap.lock);
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+/*
+ * mheap.h: the page heap. It hands out spans of pages and knows which span a page belongs to.
+ *
+ * The window, lowest address first (nothing is reserved; each part is mapped piece by piece):
+ *
+ *   base - 137 GB   metadata      what mheap_meta_alloc gives: caches and magazines
+ *   base - 129 GB   arena records one a 64 MB arena: page -> span, dirty bits, span structs
+ *   base -   1 GB   class table   one byte a page: page -> size class
+ *   base            heap          page 0 upward
+ *
+ * So the class of a pointer is one subtract, one compare with the heap's end and one byte load, and
+ * the bytes that users write lie at least half a gigabyte from anything that describes them.
+ *
+ * Life of a page: unmapped -> free -> in use -> free -> ... It is never unmapped again: its memory
+ * is released instead.
+ */
+#ifndef GOALLOC_MHEAP_H
+#define GOALLOC_MHEAP_H
+
+#include "../goalloc.h"
+#include "../os/lock.h"
+#include "../size_classes/size_classes.h"
+
+enum span_state {
+    SPAN_NONE = 0, /* not the first page of anything */
+    SPAN_FREE,     /* the first page of a free run */
+    SPAN_SMALL,    /* objects of a size class */
+    SPAN_LARGE,    /* one block without a class */
+};
+
+/*
+ * What is known of the run or span that starts at a page. 128 bytes: two cache lines, the second
+ * one the allocation bits.
+ */
+struct span {
+    uint32_t page;   /* its first page's number; written under heap lock */
+    uint32_t pages;  /* its length; heap lock; of a span in use: constant, or its block's owner */
+    uint32_t next;   /* list of free runs (heap lock) or of spans with free objects (central lock) */
+    uint32_t prev;   /* the same list's other way; 0 is none */
+    uint8_t state;   /* enum span_state; heap lock; atomic because bad pointers are looked up */
+    uint8_t class;   /* size class; constant while in use */
+    bool moved;      /* large: its pages were moved here, and its mapping won't merge; owner */
+    bool listed;     /* small: it is on its central's list; central lock */
+    uint16_t objects;/* small: how many fit; constant while in use */
+    uint16_t used;   /* small: bits set, those past the last object aside; central lock */
+    uint32_t inverse;/* small: for dividing by the size; constant while in use */
+    uint32_t size;   /* small: the class's size; constant while in use */
+    uint64_t unused[4];
+    uint64_t bits[SPAN_OBJECTS_MAX / 64]; /* set: with a user or in a magazine; central lock */
+};
+
+_Static_assert(sizeof(struct span) == 128, "a span is two cache lines");
+
+/* What describes one arena. Mapped as a whole when the heap first reaches the arena. */
+struct arena {
+    /* page -> its span's first page. Stale for a page inside a free run: check against the span. */
+    uint32_t page_span[ARENA_PAGES];
+    /* Whether a page may hold bytes other than zero: of a free page, now; of a page in use, when it
+     * was allocated. Written under heap lock; atomic because a span's owner reads its own pages'. */
+    uint64_t dirty[ARENA_PAGES / 64];
+    struct span spans[ARENA_PAGES];   /* by first page */
+};
+
+#define ARENA_RECORD_SIZE  round_up(sizeof(struct arena), (size_t)64 << 10)
+#define CLASS_TABLE_OFFSET ((size_t)1 << 30)
+#define RECORDS_OFFSET     ((size_t)129 << 30)
+#define META_OFFSET        ((size_t)137 << 30)
+
+/*
+ * What a free reads of every pointer. base is constant once set; the end only grows, and is stored
+ * before any pointer below it is handed out. It counts units of MIN_ALIGN rather than bytes: see
+ * mheap_class_of.
+ */
+struct mheap_view {
+    uintptr_t base;
+    size_t end; /* stored with release */
+};
+extern GA_HIDDEN struct mheap_view mheap_view;
+
+#define PAGE_UNITS_SHIFT (HEAP_PAGE_SHIFT - 4)
+_Static_assert(MIN_ALIGN == 16, "PAGE_UNITS_SHIFT and mheap_class_of take it for granted");
+
+/* --- Looking up an address; no lock. --- */
+
+/*
+ * The size class of the page under p; 0 also for what isn't ours and for what isn't aligned. The
+ * offset is rotated by four bits: those of a misaligned pointer become its highest, so that one
+ * compare refuses both.
+ */
+GA_INLINE size_t mheap_class_of(const void *p)
+{
+    uintptr_t base = mheap_view.base;
+    size_t offset = (uintptr_t)p - base;
+    size_t unit = offset >> 4 | offset << 60;
+    if (GA_UNLIKELY(unit >= GA_LOAD_ANY(mheap_view.end)))
+        return 0;
+    const uint8_t *table = (const uint8_t *)(base - CLASS_TABLE_OFFSET);
+    return __atomic_load_n(&table[unit >> PAGE_UNITS_SHIFT], __ATOMIC_RELAXED);
+}
+
+/* Pages below the heap's end. */
+GA_INLINE size_t mheap_pages(void)
+{
+    return __atomic_load_n(&mheap_view.end, __ATOMIC_ACQUIRE) >> PAGE_UNITS_SHIFT;
+}
+
+GA_INLINE uintptr_t mheap_page_address(size_t page)
+{
+    return mheap_view.base + (page << HEAP_PAGE_SHIFT);
+}
+
+GA_INLINE struct arena *mheap_arena_of(size_t page)
+{
+    return (struct arena *)(mheap_view.base - RECORDS_OFFSET +
+                            page / ARENA_PAGES * ARENA_RECORD_SIZE);
+}
+
+GA_INLINE struct span *mheap_span_at(size_t first_page)
+{
+    return &mheap_arena_of(first_page)->spans[first_page % ARENA_PAGES];
+}
+
+GA_INLINE uintptr_t span_address(const struct span *span)
+{
+    return mheap_page_address(span->page);
+}
+
+/* The span in use that covers p, or NULL. p may be any address. */
+struct span *mheap_span_of(const void *p);
+
+/* What p is, for the report of a bad pointer. */
+enum mheap_place {
+    PLACE_FOREIGN,  /* not in the heap */
+    PLACE_FREE,     /* in pages that no span uses */
+    PLACE_SMALL,    /* in a span of objects */
+    PLACE_LARGE,    /* in a large block */
+};
+enum mheap_place mheap_place_of(const void *p);
+
+/* --- Spans of objects; called with the class's central locked. --- */
+
+/* A span for the class, no bit set but those past the last object; NULL when out of memory. */
+struct span *mheap_alloc_span(unsigned class);
+/* The span has no bit set and is on no list. */
+void mheap_free_span(struct span *span);
+
+/* --- Large blocks; any size that is a whole number of pages. --- */
+
+/* A block of `pages`, its address a multiple of `align` (a power of two, at least HEAP_PAGE). NULL
+ * when out of memory. */
+struct span *mheap_alloc_large(size_t pages, size_t align);
+/* The same for a block that is expected to grow: placed where many free pages follow. */
+struct span *mheap_alloc_growing(size_t pages);
+/* Makes a large block longer or shorter. Where it can't grow in place its pages are moved, without
+ * copying where the kernel can. Returns its span, or NULL with the block as it was. */
+struct span *mheap_resize_large(struct span *span, size_t pages);
+void mheap_free_large(struct span *span);
+
+/* Zeroes those pages of a span that weren't zero when it was allocated. Only before its first use. */
+void mheap_zero_fresh(struct span *span);
+
+/* --- Giving memory back. --- */
+
+/* Releases free dirty pages, the longest runs first, until `bytes` went. Returns how many did. */
+size_t mheap_release(size_t bytes);
+
+/* --- Memory for this library's own structures: zeroed, aligned to 64, never given back. --- */
+void *mheap_meta_alloc(size_t size);
+
+/* --- Life. --- */
+
+/* Maps the first chunk; false when even that isn't to be had. Idempotent, any thread. */
+bool mheap_init(void);
+void mheap_lock_for_fork(void);
+void mheap_unlock_after_fork(void);
+void mheap_reset_in_child(void);
+
+/* --- For statistics and checks. --- */
+struct mheap_stats {
+    size_t mapped;       /* bytes of heap mapped */
+    size_t in_use;       /* bytes in spans */
+    size_t free_dirty;   /* bytes of free pages not released */
+    size_t large;        /* bytes in large blocks */
+    size_t large_blocks;
+    size_t meta;         /* bytes mapped for metadata, tables and records */
+    size_t moves;        /* large blocks that were moved without copying */
+};
+void mheap_read_stats(struct mheap_stats *out);
+/* Aborts with a line when an invariant is broken. */
+void mheap_check(void);
+
+#endif

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+/*
+ * spans.c: spans of objects, and finding the span of an address.
+ *
+ * Place: src/mcentral asks for spans and gives them back; any slow path looks addresses up. Calls
+ * runs.c and grow.c.
+ *
+ * Invariants:
+ *   - while a span is in use, each of its pages leads to it (page_span), and the class byte of each
+ *     is its class, for large blocks 0;
+ *   - the span struct of a page inside a span has state SPAN_NONE;
+ *   - the bits past a span's last object are set for ever, so a search for a zero bit needs no bound.
+ * Locking: takes the heap's lock; callers may hold a central's.
+ */
+#include <string.h>
+
+#include "../os/os.h"
+#include "internal.h"
+
+static void set_class_bytes(size_t page, size_t pages, unsigned class)
+{
+    uint8_t *table = (uint8_t *)(mheap_view.base - CLASS_TABLE_OFFSET);
+    for (size_t i = page; i < page + pages; i++)
+        __atomic_store_n(&table[i], (uint8_t)class, __ATOMIC_RELAXED);
+}
+
+void span_map_pages(struct span *span, size_t from_page, size_t pages)
+{
+    for (size_t i = from_page; i < from_page + pages; i++)
+        page_span_store(i, span->page);
+}
+
+struct span *span_init(size_t page, size_t pages, enum span_state state, unsigned class)
+{
+    struct span *span = mheap_span_at(page);
+    span->page = (uint32_t)page;
+    span->pages = (uint32_t)pages;
+    span->next = span->prev = 0;
+    span->class = (uint8_t)class;
+    span->moved = span->listed = false;
+    span->objects = size_classes[class].objects;
+    span->used = 0;
+    span->inverse = size_classes[class].inverse;
+    span->size = size_classes[class].size;
+    span_map_pages(span, page, pages);
+    if (class)
+        set_class_bytes(page, pages, class);
+    span_state_store(span, state);
+    mheap.stats.in_use += pages << HEAP_PAGE_SHIFT;
+    return span;
+}
+
+void span_destroy(struct span *span, bool dirty)
+{
+    size_t page = span->page, pages = span->pages;
+    if (span->class)
+        set_class_bytes(page, pages, 0);
+    span_state_store(span, SPAN_NONE);
+    mheap.stats.in_use -= pages << HEAP_PAGE_SHIFT;
+    pages_set_dirty(page, pages, dirty);
+    run_insert(page, pages);
+}
+
+static void init_bits(struct span *span)
+{
+    size_t objects = span->objects;
+    memset(span->bits, 0, sizeof(span->bits));
+    for (size_t i = objects; i < SPAN_OBJECTS_MAX; i = (i / 64 + 1) * 64)
+        span->bits[i / 64] = ~UINT64_C(0) << i % 64;
+}
+
+struct span *mheap_alloc_span(unsigned class)
+{
+    size_t pages = size_classes[class].pages;
+    struct span *span = NULL;
+    lock_acquire(&mheap.lock);
+    size_t run = run_find(pages);
+    if (!run && grow_heap(pages))
+        run = run_find(pages);
+    if (run) {
+        run_take(run, 0, pages);
+        span = span_init(run, pages, SPAN_SMALL, class);
+    }
+    lock_release(&mheap.lock);
+    if (span)
+        init_bits(span);
+    return span;
+}
+
+void mheap_free_span(struct span *span)
+{
+    lock_acquire(&mheap.lock);
+    span_destroy(span, true);
+    lock_release(&mheap.lock);
+}
+
+void mheap_zero_fresh(struct span *span)
+{
+    size_t end = (size_t)span->page + span->pages;
+    for (size_t page = span->page; page < end; page++) {
+        size_t from = page;
+        while (page < end && page_is_dirty(page))
+            page++;
+        if (page > from)
+            memset((void *)mheap_page_address(from), 0, (page - from) << HEAP_PAGE_SHIFT);
+    }
+}
+
+struct span *mheap_span_of(const void *p)
+{
+    uintptr_t base = mheap_view.base;
+    size_t page = ((uintptr_t)p - base) >> HEAP_PAGE_SHIFT;
+    if (page >= mheap_pages())
+        return NULL;
+    struct span *span = mheap_span_at(page_span_load(page));
+    enum span_state state = span_state_load(span);
+    bool in_use = state == SPAN_SMALL || state == SPAN_LARGE;
+    return in_use && page - span->page < span->pages ? span : NULL;
+}
+
+enum mheap_place mheap_place_of(const void *p)
+{
+    size_t page = ((uintptr_t)p - mheap_view.base) >> HEAP_PAGE_SHIFT;
+    if (page >= mheap_pages())
+        return PLACE_FOREIGN;
+    struct span *span = mheap_span_of(p);
+    if (!span)
+        return PLACE_FREE;
+    return span_state_load(span) == SPAN_SMALL ? PLACE_SMALL : PLACE_LARGE;
+}

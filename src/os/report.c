@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+/*
+ * report.c: formatting and the fatal line.
+ *
+ * Place: called by every folder for messages. Calls os_write and abort.
+ *
+ * Invariants: no allocation, no lock, no errno; a line goes out in one write.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "os.h"
+#include "report.h"
+
+void text_init(struct text *text, char *buffer, size_t size)
+{
+    text->at = buffer;
+    text->end = buffer + size - 1;
+    *buffer = '\0';
+}
+
+static void add_char(struct text *text, char c)
+{
+    if (text->at < text->end) {
+        *text->at++ = c;
+        *text->at = '\0';
+    }
+}
+
+struct field {
+    size_t width;
+    bool left;
+};
+
+static void add_field(struct text *text, const char *what, size_t length, struct field field)
+{
+    size_t pad = field.width > length ? field.width - length : 0;
+    for (size_t i = 0; !field.left && i < pad; i++)
+        add_char(text, ' ');
+    for (size_t i = 0; i < length; i++)
+        add_char(text, what[i]);
+    for (size_t i = 0; field.left && i < pad; i++)
+        add_char(text, ' ');
+}
+
+static void add_number(struct text *text, uint64_t value, unsigned base, const char *prefix,
+                       struct field field)
+{
+    char digits[72];
+    size_t i = sizeof(digits);
+    do {
+        digits[--i] = "0123456789abcdef"[value % base];
+        value /= base;
+    } while (value);
+    for (size_t n = strlen(prefix); n > 0; n--)
+        digits[--i] = prefix[n - 1];
+    add_field(text, digits + i, sizeof(digits) - i, field);
+}
+
+static void add_signed(struct text *text, int value, struct field field)
+{
+    uint64_t magnitude = value < 0 ? (uint64_t)0 - (uint64_t)value : (uint64_t)value;
+    add_number(text, magnitude, 10, value < 0 ? "-" : "", field);
+}
+
+static const char *parse_field(const char *f, struct field *field)
+{
+    field->left = *f == '-';
+    field->width = 0;
+    for (f += field->left; *f >= '0' && *f <= '9'; f++)
+        field->width = field->width * 10 + (size_t)(*f - '0');
+    return f;
+}
+
+void text_add_list(struct text *text, const char *f, va_list args)
+{
+    for (; *f; f++) {
+        if (*f != '%') {
+            add_char(text, *f);
+            continue;
+        }
+        struct field field;
+        f = parse_field(f + 1, &field);
+        bool wide = *f == 'z';
+        f += wide;
+        if (*f == 's') {
+            const char *s = va_arg(args, const char *);
+            add_field(text, s, strlen(s), field);
+        } else if (*f == 'd') {
+            add_signed(text, va_arg(args, int), field);
+        } else if (*f == 'u' || *f == 'x') {
+            uint64_t value = wide ? va_arg(args, size_t) : va_arg(args, unsigned);
+            add_number(text, value, *f == 'u' ? 10 : 16, "", field);
+        } else if (*f == 'p') {
+            add_number(text, (uintptr_t)va_arg(args, void *), 16, "0x", field);
+        } else if (*f == 'c') {
+            add_char(text, (char)va_arg(args, int));
+        } else {
+            add_char(text, '%');
+        }
+    }
+}
+
+void text_add(struct text *text, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    text_add_list(text, format, args);
+    va_end(args);
+}
+
+static void report_list(const char *format, va_list args)
+{
+    char buffer[512];
+    struct text text;
+    text_init(&text, buffer, sizeof(buffer) - 1);
+    text_add(&text, "goalloc: ");
+    text_add_list(&text, format, args);
+    *text.at++ = '\n';
+    os_write(2, buffer, (size_t)(text.at - buffer));
+}
+
+void report_line(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    report_list(format, args);
+    va_end(args);
+}
+
+void report_fatal(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    report_list(format, args);
+    va_end(args);
+    abort();
+}

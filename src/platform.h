@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+/*
+ * platform.h: what differs between compilers and processors, in one place.
+ *
+ * Nothing else in the tree tests the compiler or the processor inside a function body.
+ */
+#ifndef GOALLOC_PLATFORM_H
+#define GOALLOC_PLATFORM_H
+
+#define GA_LIKELY(x)   __builtin_expect(!!(x), 1)
+#define GA_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define GA_NOINLINE    __attribute__((noinline))
+#define GA_COLD        __attribute__((noinline, cold))
+#define GA_INLINE      static inline __attribute__((always_inline))
+#define GA_EXPORT      __attribute__((visibility("default")))
+/* Data that fast paths read: reached without the global offset table. */
+#define GA_HIDDEN      __attribute__((visibility("hidden")))
+#define GA_NORETURN    __attribute__((noreturn))
+#define GA_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define GA_CACHE_LINE  64
+
+/*
+ * A block of second names for functions. gcc would have each repeat the attributes that libc's
+ * headers give the first.
+ */
+#if defined(__clang__)
+#define GA_ALIASES_BEGIN
+#define GA_ALIASES_END
+#else
+#define GA_ALIASES_BEGIN                                                                           \
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wmissing-attributes\"")
+#define GA_ALIASES_END _Pragma("GCC diagnostic pop")
+#endif
+
+/* A processor hint for a spinning thread. */
+#if defined(__x86_64__)
+#define GA_CPU_RELAX() __asm__ volatile("pause" ::: "memory")
+#elif defined(__aarch64__)
+#define GA_CPU_RELAX() __asm__ volatile("yield" ::: "memory")
+#else
+#error "goalloc knows x86-64 and aarch64"
+#endif
+
+/*
+ * A word that other threads store atomically, where any of its values will do. A relaxed load in all
+ * but name: gcc doesn't fold an atomic load into the compare that uses it.
+ */
+#if defined(__SANITIZE_THREAD__)
+#define GA_LOAD_ANY(word) __atomic_load_n(&(word), __ATOMIC_RELAXED)
+#else
+#define GA_LOAD_ANY(word) (word)
+#endif
+
+/*
+ * *where += bytes, in place. gcc keeps a value that it has just loaded in a register and spends two
+ * more instructions than the processor needs.
+ */
+#if defined(__x86_64__)
+#define GA_ADD_IN_PLACE(where, bytes)                                                              \
+    __asm__("addq %1, %0" : "+m"(where) : "i"((long)(bytes)) : "cc")
+#else
+#define GA_ADD_IN_PLACE(where, bytes) ((where) = (void *)((char *)(where) + (bytes)))
+#endif
+
+/*
+ * The address of a thread-local variable through the thread pointer, read anew at each use.
+ *
+ * A compiler may keep the address of a plain __thread variable in a register across a call. When
+ * a coroutine migrates to another thread inside that call the kept address is the old thread's.
+ * volatile forbids that, and the initial-exec offset keeps it at two instructions.
+ */
+#if defined(__x86_64__)
+#define GA_TLS_LOAD(out, symbol)                                                                   \
+    __asm__ volatile("movq " #symbol "@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=r"(out))
+#define GA_TLS_STORE(symbol, value)                                                                \
+    do {                                                                                           \
+        void *ga_tls_offset_;                                                                      \
+        __asm__ volatile("movq " #symbol "@gottpoff(%%rip), %0\n\tmovq %1, %%fs:(%0)"              \
+                         : "=&r"(ga_tls_offset_)                                                   \
+                         : "r"(value)                                                              \
+                         : "memory");                                                              \
+    } while (0)
+#elif defined(__aarch64__)
+#define GA_TLS_LOAD(out, symbol)                                                                   \
+    do {                                                                                           \
+        void *ga_tls_offset_;                                                                      \
+        __asm__ volatile("adrp %1, :gottprel:" #symbol "\n\t"                                      \
+                         "ldr %1, [%1, :gottprel_lo12:" #symbol "]\n\t"                            \
+                         "mrs %0, tpidr_el0\n\t"                                                   \
+                         "ldr %0, [%0, %1]"                                                        \
+                         : "=&r"(out), "=&r"(ga_tls_offset_));                                     \
+    } while (0)
+#define GA_TLS_STORE(symbol, value)                                                                \
+    do {                                                                                           \
+        void *ga_tls_offset_, *ga_tls_pointer_;                                                    \
+        __asm__ volatile("adrp %1, :gottprel:" #symbol "\n\t"                                      \
+                         "ldr %1, [%1, :gottprel_lo12:" #symbol "]\n\t"                            \
+                         "mrs %0, tpidr_el0\n\t"                                                   \
+                         "str %2, [%0, %1]"                                                        \
+                         : "=&r"(ga_tls_pointer_), "=&r"(ga_tls_offset_)                           \
+                         : "r"(value)                                                              \
+                         : "memory");                                                              \
+    } while (0)
+#endif
+
+#endif

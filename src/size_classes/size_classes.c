@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+/*
+ * size_classes.c: the tables themselves.
+ *
+ * Place: read by all, depends on nothing. mksizeclasses.py writes size_classes_table.h and states
+ * the rule by which the sizes are chosen.
+ *
+ * Invariants (tests/test_size_classes.c checks each):
+ *   - sizes rise strictly, are multiples of 16, and pages' last object ends within the span;
+ *   - a class's span leaves at most an eighth of itself unused;
+ *   - size_class_of(n) is the smallest class that holds n bytes;
+ *   - (offset * inverse) >> 32 is offset / size for every multiple of 16 within a span of classes up
+ *     to 32 KB.
+ * Locking, fork, signals: none; the tables are constant.
+ */
+#include "size_classes.h"
+
+const struct size_class size_classes[SIZE_CLASS_COUNT] = {SIZE_CLASS_ROWS};
+const uint8_t size_class_by_byte[SMALL_BYTE_MAX + 1] = {SIZE_CLASS_BY_BYTE};
+const uint8_t size_class_by_128[SMALL_MAX / 128 + 1] = {SIZE_CLASS_BY_128};
+const uint8_t size_class_by_page[CLASS_SIZE_MAX / HEAP_PAGE + 1] = {SIZE_CLASS_BY_PAGE};

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# usage: installed_library_links.sh BUILD-DIRECTORY
+#
+# What `meson install` leaves can be linked, shared and static, from C and from C++, with nothing but
+# pkg-config, and malloc is then ours.
+set -euo pipefail
+
+build=$(readlink -f "$1")
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+cd "$root"
+
+DESTDIR=$root meson install -C "$build" --no-rebuild --quiet
+PKG_CONFIG_PATH=$(dirname "$(find "$root" -name goalloc.pc)")
+export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR=$root
+library=$(dirname "$(find "$root" -name libgoalloc.a)")
+
+# ga_stats counts what came from us: it must have seen the block.
+cat >program.c <<'C'
+#include <goalloc/goalloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+int main(void)
+{
+    struct ga_stats before, after;
+    ga_stats(&before);
+    void *block = malloc(5000000);
+    memset(block, 1, 5000000);
+    ga_stats(&after);
+    free(block);
+    return block != NULL && after.live_bytes >= before.live_bytes + 5000000 ? 0 : 1;
+}
+C
+sed 's/void \*block = malloc(5000000)/char *block = new char[5000000]/; s/free(block)/delete[] block/' \
+    program.c >program.cc
+
+read -ra flags <<<"$(pkg-config --cflags goalloc)"
+read -ra shared <<<"$(pkg-config --libs goalloc)"
+
+cc "${flags[@]}" program.c "${shared[@]}" -o c-shared
+LD_LIBRARY_PATH=$library ./c-shared
+readelf -d c-shared | grep 'NEEDED.*libgoalloc.so.1' >needed
+
+cc "${flags[@]}" program.c "$library/libgoalloc.a" -pthread -o c-static
+./c-static
+
+c++ "${flags[@]}" program.cc "${shared[@]}" -o cxx-shared
+LD_LIBRARY_PATH=$library ./cxx-shared
+
+c++ "${flags[@]}" program.cc "$library/libgoalloc.a" -pthread -o cxx-static
+./cxx-static
