@@ -21,6 +21,9 @@
 
 enum { DEFAULT_THREADS = 2, MAX_THREADS = 256 };
 
+// When memory is looked at: before the row's setup, after its teardown, some time later.
+enum { START, END, SETTLED, LOOKS };
+
 struct options {
     const char *rows;
     const char *phase; // a program about memory over time instead of rows
@@ -140,8 +143,7 @@ static void settle(double seconds)
 }
 
 static void print_json(const struct bench_row *row, const struct bench *b,
-                       const struct bench_result *r, const struct rss *end,
-                       const struct rss *settled)
+                       const struct bench_result *r, const struct rss looks[LOOKS])
 {
     double ops = (double)r->iterations * (double)b->ops;
     printf("{\"row\":\"%s\",\"ns\":%.6g,\"cpu_ns\":%.6g,\"wall_s\":%.6g,\"cpu_s\":%.6g,"
@@ -153,10 +155,11 @@ static void print_json(const struct bench_row *row, const struct bench *b,
         printf("\"check\":\"%016llx\",", (unsigned long long)b->check);
     for (unsigned i = 0; i < b->ncounters; i++)
         printf("\"%s\":%.6g,", b->counters[i].name, b->counters[i].value);
-    printf("\"peak_kb\":%llu,\"end_kb\":%llu,\"settled_kb\":%llu,\"lazy_kb\":%llu,\"maps\":%llu}\n",
-           (unsigned long long)end->peak_kb, (unsigned long long)end->rss_kb,
-           (unsigned long long)settled->rss_kb, (unsigned long long)settled->lazy_kb,
-           (unsigned long long)end->maps);
+    printf("\"start_kb\":%llu,\"peak_kb\":%llu,\"end_kb\":%llu,\"settled_kb\":%llu,"
+           "\"lazy_kb\":%llu,\"maps\":%llu}\n",
+           (unsigned long long)looks[START].rss_kb, (unsigned long long)looks[END].peak_kb,
+           (unsigned long long)looks[END].rss_kb, (unsigned long long)looks[SETTLED].rss_kb,
+           (unsigned long long)looks[SETTLED].lazy_kb, (unsigned long long)looks[END].maps);
 }
 
 static void print_table(const struct bench_row *row, const struct bench *b,
@@ -173,6 +176,7 @@ static bool run_row(const struct bench_row *registered, const struct options *o)
     struct bench_row row = *registered;
     struct bench b = {.threads = row.threads, .quick = o->quick};
     struct bench_result r;
+    struct rss looks[LOOKS] = {[START] = rss_read()};
     memcpy(b.arg, row.arg, sizeof b.arg);
     if (o->iterations > 0 && row.iterations == 0)
         row.iterations = o->iterations;
@@ -180,16 +184,15 @@ static bool run_row(const struct bench_row *registered, const struct options *o)
         fprintf(stderr, "ga_bench: %s: %s\n", row.name, b.error ? b.error : "no figure");
         return false;
     }
-    struct rss end = rss_read();
-    struct rss settled = end;
+    looks[END] = looks[SETTLED] = rss_read();
     if (o->settle > 0) {
         settle(o->settle);
-        settled = rss_read();
+        looks[SETTLED] = rss_read();
     }
     if (o->json)
-        print_json(&row, &b, &r, &end, &settled);
+        print_json(&row, &b, &r, looks);
     else
-        print_table(&row, &b, &r, &end);
+        print_table(&row, &b, &r, &looks[END]);
     fflush(stdout);
     return true;
 }

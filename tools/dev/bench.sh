@@ -30,9 +30,9 @@ need_bench() {
     need "for the benchmarks" "${pairs[@]}"
 }
 
-# Only the two targets: the library under test is the release build's.
+# Only these targets: the library under test is the release build's.
 build_bench() {
     setup_variant bench build-bench
-    ninja -C build-bench --quiet bench/ga_bench bench/libbump.so >&2 ||
+    ninja -C build-bench --quiet benchmarks >&2 ||
         die "the benchmarks did not build"
 }
