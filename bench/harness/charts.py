@@ -150,7 +150,7 @@ def lines(series, names, label):
             path = " ".join("%.1f,%.1f" % p for p in points)
             parts.append('<polyline points="%s" class="line s%d"><title>%s</title></polyline>'
                          % (path, i, escape(name)))
-            ends.append([points[-1][1], points[-1][0], i, name])
+            ends.append([points[-1][1], left + plot, i, name])
     parts += end_labels(ends)
     return svg(top + height + 30, parts, label)
 

@@ -28,7 +28,8 @@ body { background: var(--bg); color: var(--fg); font: 15px/1.5 system-ui, sans-s
        max-width: 1040px; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin-bottom: .2rem } h2 { margin: 2.4rem 0 .4rem; font-size: 1.2rem }
 p { color: var(--soft); margin: .3rem 0 } svg { width: 100%%; height: auto; display: block }
-svg text { font: 12px system-ui, sans-serif; fill: var(--fg) }
+svg text { font: 12px system-ui, sans-serif; fill: var(--fg); paint-order: stroke;
+           stroke: var(--bg); stroke-width: 3px; stroke-linejoin: round }
 svg .tick, svg .value { fill: var(--soft); font-size: 11px } svg .heading { font-weight: 600 }
 svg .grid { stroke: var(--rule) } svg .base { stroke: var(--base) }
 svg .whisker { stroke: var(--fg); stroke-width: 1.5; opacity: .65 }
@@ -43,7 +44,7 @@ th:first-child, td:first-child { text-align: left } th { color: var(--soft); fon
 td.group { font-weight: 600; background: var(--card); text-align: left }
 .bars td, .bars th { text-align: left } .holds { color: var(--good); font-weight: 600 }
 .short { color: var(--bad); font-weight: 600 } .open { color: var(--soft) }
-.scroll { overflow-x: auto } details { margin: .6rem 0 } summary { cursor: pointer }
+.bars td:first-child { white-space: nowrap } .scroll { overflow-x: auto } details { margin: .6rem 0 } summary { cursor: pointer }
 """
 
 

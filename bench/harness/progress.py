@@ -16,7 +16,8 @@ class Progress:
         self.done = 0.0
         self.stream = stream
         self.live = stream.isatty()
-        self.start = self.last_line = time.monotonic()
+        self.start = time.monotonic()
+        self.last_line = None
 
     def show(self, what):
         """Names the step that begins now."""
@@ -26,7 +27,7 @@ class Progress:
             self.stream.write("\r\x1b[K[%s%s] %3d%%  %s  %s" % (
                 "#" * filled, "." * (BAR_WIDTH - filled), self.percent(), self.left(now), what[:60]))
             self.stream.flush()
-        elif now - self.last_line >= LINE_EVERY_S or self.done == 0:
+        elif self.last_line is None or now - self.last_line >= LINE_EVERY_S:
             self.last_line = now
             self.stream.write("%3d%%  %s  %s\n" % (self.percent(), self.left(now), what))
             self.stream.flush()

@@ -48,6 +48,11 @@ def digits(value):
     return "%.0f" % value if value >= 100 else "%.1f" % value if value >= 10 else "%.2f" % value
 
 
+def times(ratio):
+    """Small ratios with as many digits as it takes to tell them apart."""
+    return "%.4fx" % ratio if ratio < 0.01 else "%.3fx" % ratio if ratio < 0.1 else "%.2fx" % ratio
+
+
 def megabytes(kb):
     return "–" if kb is None else "%.1f MB" % (kb / 1024)
 
@@ -57,7 +62,7 @@ def ratio_cell(row, name, base, metric):
     ratio = row.ratio(name, base, metric)
     if ratio is None:
         return "failed" if name in row.errors else "–"
-    return ("~" if is_noise(row, name, base, metric) else "") + "%.2fx" % ratio
+    return ("~" if is_noise(row, name, base, metric) else "") + times(ratio)
 
 
 def header(run, base, last, write):
