@@ -5,8 +5,7 @@
  * One word has one meaning in this tree:
  *
  *   page        8 KB of heap (HEAP_PAGE), whatever the kernel's own page is ("OS page").
- *   page number a page's index in the window: (address - base) / 8 KB. Page 0 is never handed out,
- *               so that 0 can mean "none".
+ *   page number an address divided by 8 KB. 0, NULL's page, means "none".
  *   window      4 TB of address space, chosen at start, in which the heap lives. It isn't reserved:
  *               what the heap needs is mapped when it is needed, bottom up.
  *   arena       64 MB of the window (8,192 pages); the unit for which page tables are mapped.

@@ -46,8 +46,11 @@
  * but name: gcc doesn't fold an atomic load into the compare that uses it.
  */
 #if defined(__SANITIZE_THREAD__)
+/* ThreadSanitizer's shadow fills the middle of the address space. */
+#define GA_LOW_ADDRESSES  1
 #define GA_LOAD_ANY(word) __atomic_load_n(&(word), __ATOMIC_RELAXED)
 #else
+#define GA_LOW_ADDRESSES  0
 #define GA_LOAD_ANY(word) (word)
 #endif
 
@@ -63,6 +66,17 @@
 #endif
 
 /*
+ * Makes the compiler forget what it knows of an index, so that each access computes its own address
+ * from it, for nothing, rather than share one computed beforehand. It and the thread's cache are kept
+ * out of rax, where malloc's result belongs.
+ */
+#if defined(__x86_64__)
+#define GA_FORGET(index) __asm__("" : "+c"(index))
+#else
+#define GA_FORGET(index) __asm__("" : "+r"(index))
+#endif
+
+/*
  * The address of a thread-local variable through the thread pointer, read anew at each use.
  *
  * A compiler may keep the address of a plain __thread variable in a register across a call. When
@@ -71,7 +85,7 @@
  */
 #if defined(__x86_64__)
 #define GA_TLS_LOAD(out, symbol)                                                                   \
-    __asm__ volatile("movq " #symbol "@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=r"(out))
+    __asm__ volatile("movq " #symbol "@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=d"(out))
 #define GA_TLS_STORE(symbol, value)                                                                \
     do {                                                                                           \
         void *ga_tls_offset_;                                                                      \

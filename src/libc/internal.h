@@ -37,8 +37,8 @@ void *large_block(struct span *span);
 GA_INLINE void *malloc_inline(size_t size)
 {
     if (GA_LIKELY(size <= SMALL_BYTE_MAX)) {
-        void *p = mcache_pop(mcache_self(), size_class_by_byte[size]);
-        if (GA_LIKELY(p != NULL))
+        void *p;
+        if (GA_LIKELY(mcache_pop(mcache_self(), size_class_by_byte[size], &p)))
             return p;
     }
     return malloc_slow(size);

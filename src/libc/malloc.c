@@ -43,8 +43,8 @@ GA_NOINLINE void *malloc_slow(size_t size)
     if (GA_UNLIKELY(size > CLASS_SIZE_MAX))
         return malloc_large(size);
     unsigned class = size_class_of(size);
-    void *p = mcache_pop(mcache_self(), class);
-    if (GA_LIKELY(p != NULL))
+    void *p;
+    if (GA_LIKELY(mcache_pop(mcache_self(), class, &p)))
         return p;
     p = mcache_alloc_slow(class);
     return GA_LIKELY(p != NULL) ? p : out_of_memory();

@@ -5,9 +5,9 @@
 
 #include "mcache.h"
 
-/* A magazine of capacity 0: its floor (and one slot below, which malloc may look at), then its end. */
+/* A magazine of capacity 0: its floor, then its end. */
 struct none_magazine {
-    void *floor[2];
+    void *floor[MAGAZINE_FLOOR];
     struct magazine magazine;
 };
 extern struct none_magazine mcache_none_magazine;

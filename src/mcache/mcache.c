@@ -9,7 +9,8 @@
  *   - loaded is never NULL; before a class's first use it is the magazine of capacity 0 that all
  *     caches share, which is full and empty at once;
  *   - previous is NULL, or empty, or holds objects and isn't needed before loaded runs out;
- *   - `count` of a loaded magazine is stale; top says how many objects it holds.
+ *   - `count` of a loaded magazine is stale; top says how many objects it holds;
+ *   - next is the slot below top, which for an empty magazine is the floor: NULL.
  * Locking: none of its own; a cache belongs to its thread. Fork: the child's thread keeps its cache.
  */
 #include "../mcentral/mcentral.h"
@@ -35,6 +36,7 @@ static void load(struct mcache *cache, unsigned class, struct magazine *magazine
 {
     cache->loaded[class] = magazine;
     cache->top[class] = magazine_slots(magazine) + magazine->count;
+    cache->next[class] = cache->top[class][-1];
 }
 
 /* Unloads the loaded magazine, with its count brought up to date. NULL before the first use. */
@@ -64,6 +66,7 @@ static void *alloc_uncached(unsigned class)
 static void *pop_loaded(struct mcache *cache, unsigned class)
 {
     void **top = cache->top[class]--;
+    cache->next[class] = top[-2];
     return top[-1];
 }
 
@@ -137,7 +140,7 @@ bool mcache_has(unsigned class)
 {
     const struct mcache *cache = mcache_self();
     const struct magazine *previous = cache->previous[class];
-    return cache->top[class][-1] || (previous && previous->count);
+    return cache->next[class] || (previous && previous->count);
 }
 
 /* Gives a class's magazines to the depot. */

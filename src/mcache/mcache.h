@@ -19,12 +19,18 @@
 #include "../mheap/mheap.h"
 #include "../size_classes/size_classes.h"
 
-/* One pointer is kept here per class, so that a class's slot is an index away. */
+/*
+ * The topmost object of each loaded magazine is kept a second time, in `next`. A free that is
+ * followed by a malloc of the same class is the commonest pair there is; the malloc finds its block
+ * in a place that depends on nothing but the class, while top waits for free's look-up of the class
+ * (20 cycles a pair against 15).
+ */
 struct mcache {
-    void **top[SIZE_CLASS_COUNT];             /* one past the loaded magazine's last; owner */
+    void *next[SIZE_CLASS_COUNT];              /* what malloc returns; NULL: nothing loaded; owner */
+    void **top[SIZE_CLASS_COUNT];              /* one past the loaded magazine's last; owner */
     struct magazine *loaded[SIZE_CLASS_COUNT]; /* top == loaded: it is full; owner */
     struct magazine *previous[SIZE_CLASS_COUNT]; /* full, empty, or NULL; owner */
-    struct mcache *next;                      /* all caches; guarded by the registry's lock */
+    struct mcache *next_cache;                /* all caches; guarded by the registry's lock */
     struct mcache *next_idle;                 /* those without a thread; the registry's lock */
     unsigned destructor_rounds;               /* owner */
     bool idle;                                /* no thread owns it; the registry's lock */
@@ -52,16 +58,20 @@ bool mcache_has(unsigned class);
 
 /* --- Fast paths --- */
 
-/* Pops an object, or NULL where the slow path must be taken. */
-GA_INLINE void *mcache_pop(struct mcache *cache, size_t class)
+/* Pops an object; false where the slow path must be taken. */
+GA_INLINE bool mcache_pop(struct mcache *cache, size_t class, void **out)
 {
-    void **top = cache->top[class];
-    void *p = top[-1];
-    /* Equal neighbours: a block that was freed twice in a row. The slow path says so. */
-    if (GA_UNLIKELY(!p || p == top[-2]))
-        return NULL;
+    void *p = cache->next[class];
+    void *below = cache->top[class][-2];
+    /* Equal: both are NULL, since nothing is loaded and a magazine's floor is two deep; or one block
+     * was freed twice in a row. The slow path finds out. */
+    if (GA_UNLIKELY(p == below))
+        return false;
+    GA_FORGET(class);
+    cache->next[class] = below;
     GA_ADD_IN_PLACE(cache->top[class], -(long)sizeof(void *));
-    return p;
+    *out = p;
+    return true;
 }
 
 /* Pushes an object; false where the slow path must be taken. */
@@ -71,7 +81,10 @@ GA_INLINE bool mcache_push(struct mcache *cache, size_t class, void *p)
     if (GA_UNLIKELY((struct magazine *)top == cache->loaded[class]))
         return false;
     *top = p;
+    GA_FORGET(class);
     GA_ADD_IN_PLACE(cache->top[class], sizeof(void *));
+    GA_FORGET(class);
+    cache->next[class] = p;
     return true;
 }
 

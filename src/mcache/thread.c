@@ -97,7 +97,7 @@ static struct mcache *take_cache(void)
     if (!cache) {
         cache = make_cache();
         if (cache) {
-            cache->next = registry.all;
+            cache->next_cache = registry.all;
             registry.all = cache;
         }
     }
@@ -220,7 +220,7 @@ void mcache_read_stats(struct mcache_stats *out)
 {
     *out = (struct mcache_stats){0};
     lock_acquire(&registry.lock);
-    for (const struct mcache *cache = registry.all; cache; cache = cache->next) {
+    for (const struct mcache *cache = registry.all; cache; cache = cache->next_cache) {
         out->caches++;
         out->idle += cache->idle;
         for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++)

@@ -25,7 +25,7 @@ static unsigned bits_set(const struct span *span)
 static void check_magazine(unsigned class, struct magazine *magazine)
 {
     void **slots = magazine_slots(magazine);
-    require(slots[-1] == NULL, "a magazine has lost its floor", class);
+    require(!slots[-1] && !slots[-2], "a magazine has lost its floor", class);
     require(magazine->count <= magazine->capacity, "a magazine holds too much", class);
     for (unsigned i = 0; i < magazine->count; i++) {
         struct span *span = mheap_span_of(slots[i]);

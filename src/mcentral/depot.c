@@ -78,7 +78,7 @@ bool mcentral_has_full(unsigned class)
 static struct magazine *make_magazine(unsigned class)
 {
     uint32_t capacity = size_classes[class].magazine_capacity;
-    size_t floor_and_slots = (capacity + 1) * sizeof(void *);
+    size_t floor_and_slots = (capacity + MAGAZINE_FLOOR) * sizeof(void *);
     char *memory = mheap_meta_alloc(floor_and_slots + sizeof(struct magazine));
     if (!memory)
         return NULL;

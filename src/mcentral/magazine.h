@@ -2,13 +2,13 @@
 /*
  * magazine.h: an array of pointers to free objects of one class.
  *
- *   NULL | slot 0 | slot 1 | ... | slot n-1 | unused ... | struct magazine
- *     ^                                     ^            ^
- *     floor: reads as "empty"               top          end, which is the magazine's address
+ *   NULL | NULL | slot 0 | slot 1 | ... | slot n-1 | unused ... | struct magazine
+ *     ^                                            ^            ^
+ *     floor: reads as "empty"                      top          end, the magazine's address
  *
- * A thread keeps `top` of its loaded magazine in its cache. The floor lets malloc find the empty
- * magazine by reading the slot it would read anyway, and lets it compare that slot with the one
- * below, where a block freed twice in a row shows.
+ * A thread keeps `top` of its loaded magazine, and the topmost object, in its cache. malloc compares
+ * that object with the slot below it: they are equal when the magazine is empty, thanks to the floor,
+ * and when a block was freed twice in a row. One compare finds both.
  *
  * Out of line: nothing is ever written into a free object, so a program's overflow or write after
  * free can't corrupt the allocator.
@@ -18,6 +18,8 @@
 
 #include "../goalloc.h"
 #include "../size_classes/size_classes.h"
+
+#define MAGAZINE_FLOOR 2
 
 struct magazine {
     struct magazine *next; /* on a list; guarded by that list's lock */

@@ -16,7 +16,7 @@ static void require(bool holds, const char *what, size_t page)
 
 static uint8_t class_byte(size_t page)
 {
-    return ((const uint8_t *)(mheap_view.base - CLASS_TABLE_OFFSET))[page];
+    return mheap_view.classes[page];
 }
 
 struct sums {
@@ -66,8 +66,8 @@ static void check_locked(void)
 {
     struct sums sums = {0};
     bool after_run = false;
-    size_t end = mheap_pages();
-    for (size_t page = 1; page < end;) {
+    size_t end = mheap_end();
+    for (size_t page = mheap_view.start; page < end;) {
         const struct span *span = mheap_span_at(page);
         if (span->state == SPAN_NONE) { /* foreign memory that the heap goes round */
             require(page_span_load(page) == 0, "a page that nothing covers", page);
@@ -104,7 +104,7 @@ void mheap_read_stats(struct mheap_stats *out)
     lock_acquire(&mheap.lock);
     *out = mheap.stats;
     lock_acquire(&mheap.meta_lock);
-    out->meta += mheap.meta_end ? mheap.meta_end - (mheap_view.base - META_OFFSET) : 0;
+    out->meta += mheap.meta_end - mheap.meta_start;
     lock_release(&mheap.meta_lock);
     lock_release(&mheap.lock);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * grow.c: the window and how it is mapped.
+ * grow.c: the window, the tables, and how they are mapped.
  *
  * Place: runs.c's and large.c's callers come here when no run is long enough. Calls src/os.
  *
@@ -11,7 +11,7 @@
  *
  * Invariants:
  *   - the tables of every arena below the heap's end are mapped, also of arenas that are skipped;
- *   - the heap's end is stored after the tables and the pages below it are there;
+ *   - mheap_view.end is stored after the tables and the pages below it are there;
  *   - neighbouring mappings have the same flags, so the kernel keeps them as one.
  * Locking: the heap's lock is held by the caller, but for mheap_init which takes it.
  */
@@ -23,44 +23,39 @@ struct mheap_view mheap_view;
 
 /* The class table is mapped by 64 KB: enough for 512 MB of heap. */
 #define CLASS_TABLE_STEP ((size_t)64 << 10)
-/* A heap that finds itself walled in gives up after this many arenas. */
-#define MAX_SKIPS 64
-
 /*
- * The window starts at a random multiple of an arena between 16 and 48 TB: far above programs
- * linked at fixed addresses, far below where the kernel puts libraries, stacks and mmap. Processors
- * with fewer address bits (39 on some arm64) refuse that; there it starts at 160 GB or above.
+ * Where in its first OS page the class table begins. A processor takes a load for dependent on an
+ * earlier store when the low 12 bits of their addresses agree. A young heap's pages have small
+ * numbers, modulo 4096, and its blocks' first words lie at the start of a page: were the table not
+ * shifted, a write to a block would hold up the class look-up of the free that follows (5 cycles of
+ * a malloc and free pair's 20).
  */
-static uintptr_t choose_base(uint64_t seed, bool low)
-{
-    uintptr_t from = low ? (uintptr_t)160 << 30 : (uintptr_t)16 << 40;
-    uintptr_t choices = low ? 512 : (uintptr_t)1 << 19;
-    return from + (uintptr_t)(seed % choices) * ARENA_SIZE;
-}
+#define CLASS_TABLE_SHIFT 0xa40
+/* A heap that finds itself walled in gives up after this many arenas. */
+#define MAX_SKIPS 4096
 
 /* Release: who sees the pages sees the tables. A pointer travels to another thread by some
  * synchronisation of the program's, which carries this store along. */
-static void set_end(size_t pages)
+static void set_end(size_t page)
 {
-    __atomic_store_n(&mheap_view.end, pages << PAGE_UNITS_SHIFT, __ATOMIC_RELEASE);
+    __atomic_store_n(&mheap_view.end, page << PAGE_UNITS_SHIFT, __ATOMIC_RELEASE);
 }
 
 /* Maps the tables for all pages below `end`. */
 static bool map_tables(size_t end)
 {
-    if (mheap.class_bytes_mapped < end) {
-        size_t more = round_up(end, CLASS_TABLE_STEP) - mheap.class_bytes_mapped;
-        uintptr_t at = mheap_view.base - CLASS_TABLE_OFFSET + mheap.class_bytes_mapped;
-        if (os_map_at(at, more) != OS_MAPPED)
+    if (mheap.class_bytes_mapped < end + CLASS_TABLE_SHIFT) {
+        size_t more = round_up(end + CLASS_TABLE_SHIFT, CLASS_TABLE_STEP) - mheap.class_bytes_mapped;
+        if (os_map_at(mheap.tables + mheap.class_bytes_mapped, more) != OS_MAPPED)
             return false;
         mheap.class_bytes_mapped += more;
         mheap.stats.meta += more;
     }
-    size_t arenas = (end + ARENA_PAGES - 1) / ARENA_PAGES;
+    size_t arenas = (end + ARENA_PAGES - 1) / ARENA_PAGES - mheap_view.first_arena;
     if (mheap.arenas_mapped < arenas) {
         size_t more = (arenas - mheap.arenas_mapped) * ARENA_RECORD_SIZE;
-        if (os_map_at((uintptr_t)mheap_arena_of(mheap.arenas_mapped * ARENA_PAGES), more) !=
-            OS_MAPPED)
+        uintptr_t at = mheap_view.records + mheap.arenas_mapped * ARENA_RECORD_SIZE;
+        if (os_map_at(at, more) != OS_MAPPED)
             return false;
         mheap.arenas_mapped = arenas;
         mheap.stats.meta += more;
@@ -71,8 +66,8 @@ static bool map_tables(size_t end)
 /* Maps `pages` at the heap's end, or tells why not. */
 static enum os_map_result map_pages(size_t pages)
 {
-    size_t top = mheap_pages();
-    if (pages > WINDOW_PAGES - top || !map_tables(top + pages))
+    size_t top = mheap_end();
+    if (pages > mheap.limit - top || !map_tables(top + pages))
         return OS_NO_MEMORY;
     enum os_map_result result = os_map_at(mheap_page_address(top), pages << HEAP_PAGE_SHIFT);
     if (result != OS_MAPPED)
@@ -86,8 +81,8 @@ static enum os_map_result map_pages(size_t pages)
 /* Something lies at the heap's end: go on at the next arena. */
 static bool skip_arena(void)
 {
-    size_t next = mheap_pages() / ARENA_PAGES * ARENA_PAGES + ARENA_PAGES;
-    if (next >= WINDOW_PAGES || !map_tables(next))
+    size_t next = mheap_end() / ARENA_PAGES * ARENA_PAGES + ARENA_PAGES;
+    if (next >= mheap.limit || !map_tables(next))
         return false;
     set_end(next);
     return true;
@@ -96,7 +91,7 @@ static bool skip_arena(void)
 /* The free pages right at the heap's end, which new ones will be merged with. */
 static size_t free_at_end(void)
 {
-    size_t top = mheap_pages();
+    size_t top = mheap_end();
     size_t run = page_span_load(top - 1);
     struct span *span = mheap_span_at(run);
     bool is_run = span->state == SPAN_FREE && run + span->pages == top;
@@ -127,17 +122,40 @@ bool grow_heap(size_t pages)
     return false;
 }
 
-static bool map_first_chunk(uintptr_t base)
+/*
+ * Chooses where the window and the tables begin. The window begins at a chunk, not an arena, which
+ * makes its place harder to guess. The tables lie far above programs linked at fixed addresses, far
+ * below where the kernel puts libraries, stacks and mmap. Where the processor has fewer address bits
+ * than 47 (39 on some arm64), and where a sanitizer claims the middle of the address space, `low`
+ * puts them at 256 GB and ends the window before.
+ */
+static void choose_places(uint64_t seed, bool low)
 {
-    mheap_view.base = base;
-    mheap.class_bytes_mapped = 0;
-    mheap.arenas_mapped = 0;
-    if (!map_tables(CHUNK_PAGES) || os_map_at(base, CHUNK_SIZE) != OS_MAPPED)
+    const uintptr_t gigabyte = (uintptr_t)1 << 30;
+    uintptr_t window = 40 * gigabyte + (uintptr_t)(seed % 8192) * CHUNK_SIZE;
+    uintptr_t choice = (uintptr_t)(seed >> 16) * ARENA_SIZE;
+    uintptr_t tables = low ? 256 * gigabyte + choice % (64 * gigabyte)
+                           : 16384 * gigabyte + choice % (32768 * gigabyte);
+    uintptr_t limit = low ? 256 * gigabyte : window + WINDOW_SIZE;
+    mheap.tables = tables;
+    mheap.classes = (uint8_t *)tables + CLASS_TABLE_SHIFT;
+    mheap.limit = limit >> HEAP_PAGE_SHIFT;
+    mheap.meta_start = mheap.meta_at = mheap.meta_end = tables + CLASS_TABLE_MAX + RECORDS_MAX;
+    mheap_view.classes = mheap.classes;
+    mheap_view.start = window >> HEAP_PAGE_SHIFT;
+    mheap_view.first_arena = window >> ARENA_SHIFT;
+    mheap_view.records = tables + CLASS_TABLE_MAX;
+}
+
+static bool map_first_chunk(void)
+{
+    size_t start = mheap_view.start;
+    if (!map_tables(start + CHUNK_PAGES) ||
+        os_map_at(mheap_page_address(start), CHUNK_SIZE) != OS_MAPPED)
         return false;
     mheap.stats.mapped = CHUNK_SIZE;
-    mheap.meta_at = mheap.meta_end = base - META_OFFSET;
-    set_end(CHUNK_PAGES);
-    run_insert(1, CHUNK_PAGES - 1); /* page 0 stays unused, so that 0 can mean "none" */
+    set_end(start + CHUNK_PAGES);
+    run_insert(start, CHUNK_PAGES);
     return true;
 }
 
@@ -145,18 +163,18 @@ static bool map_first_chunk(uintptr_t base)
 static void unmap_tables(void)
 {
     if (mheap.class_bytes_mapped)
-        os_unmap(mheap_view.base - CLASS_TABLE_OFFSET, mheap.class_bytes_mapped);
+        os_unmap(mheap.tables, mheap.class_bytes_mapped);
     if (mheap.arenas_mapped)
-        os_unmap(mheap_view.base - RECORDS_OFFSET, mheap.arenas_mapped * ARENA_RECORD_SIZE);
-    mheap.stats.meta = 0;
-    mheap_view.base = 0;
+        os_unmap(mheap_view.records, mheap.arenas_mapped * ARENA_RECORD_SIZE);
+    mheap.class_bytes_mapped = mheap.arenas_mapped = mheap.stats.meta = 0;
 }
 
 static bool init_locked(void)
 {
     uint64_t seed = os_random_seed();
     for (unsigned try = 0; try < 8; try++) {
-        if (map_first_chunk(choose_base(seed >> try * 4, try >= 3)))
+        choose_places(seed >> try * 2, GA_LOW_ADDRESSES || try >= 3);
+        if (map_first_chunk())
             return true;
         unmap_tables();
     }

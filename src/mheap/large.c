@@ -90,14 +90,15 @@ struct span *mheap_alloc_growing(size_t pages)
     return span ? span : mheap_alloc_large(pages, HEAP_PAGE);
 }
 
-/* Lock held. Gives the pages from `keep` on back. */
+/* Lock held. Gives the pages from `keep` on back; those of a moved mapping settle first. */
 static void shrink(struct span *span, size_t keep)
 {
     size_t page = span->page + keep, pages = span->pages - keep;
+    bool zero = span->moved && os_map_over(mheap_page_address(page), pages << HEAP_PAGE_SHIFT);
     __atomic_store_n(&span->pages, (uint32_t)keep, __ATOMIC_RELAXED);
     mheap.stats.in_use -= pages << HEAP_PAGE_SHIFT;
     mheap.stats.large -= pages << HEAP_PAGE_SHIFT;
-    pages_set_dirty(page, pages, true);
+    pages_set_dirty(page, pages, !zero);
     run_insert(page, pages);
 }
 
@@ -105,7 +106,7 @@ static void shrink(struct span *span, size_t keep)
 static bool extend(struct span *span, size_t pages)
 {
     size_t next = (size_t)span->page + span->pages, more = pages - span->pages;
-    if (next >= mheap_pages())
+    if (next >= mheap_end())
         return false;
     struct span *run = mheap_span_at(next);
     if (run->state != SPAN_FREE || run->pages < more)

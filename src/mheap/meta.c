@@ -17,8 +17,7 @@
 static bool map_more(size_t size)
 {
     size_t more = round_up(size, META_STEP);
-    uintptr_t limit = mheap_view.base - RECORDS_OFFSET;
-    if (more > limit - mheap.meta_end || os_map_at(mheap.meta_end, more) != OS_MAPPED)
+    if (more > mheap.meta_start + META_MAX - mheap.meta_end || os_map_at(mheap.meta_end, more) != OS_MAPPED)
         return false;
     mheap.meta_end += more;
     return true;

@@ -2,15 +2,20 @@
 /*
  * mheap.h: the page heap. It hands out spans of pages and knows which span a page belongs to.
  *
- * The window, lowest address first (nothing is reserved; each part is mapped piece by piece):
+ * Two stretches of address space, chosen at random at start and far from each other. Nothing of
+ * them is reserved; each part is mapped piece by piece.
  *
- *   base - 137 GB   metadata      what mheap_meta_alloc gives: caches and magazines
- *   base - 129 GB   arena records one a 64 MB arena: page -> span, dirty bits, span structs
- *   base -   1 GB   class table   one byte a page: page -> size class
- *   base            heap          page 0 upward
+ *   the window, from 40 to 72 GB upward      what malloc returns, and nothing else
+ *   the tables, from 16 to 48 TB upward
+ *      class table    one byte a page, from address 0 on: page number -> size class
+ *      arena records  one a 64 MB arena: page -> span, dirty bits, span structs
+ *      metadata       what mheap_meta_alloc gives: caches and magazines
  *
- * So the class of a pointer is one subtract, one compare with the heap's end and one byte load, and
- * the bytes that users write lie at least half a gigabyte from anything that describes them.
+ * The window lies so low because the class table begins with the page of address 0: its first few
+ * megabytes describe what isn't ours, and are never written. In return a pointer's class is found
+ * without subtracting a base: one compare with the heap's end and one byte load, for any pointer,
+ * NULL too. 40 GB leaves java's compressed pointers, and whatever else wants 32 bits or a little
+ * more, their room.
  *
  * Life of a page: unmapped -> free -> in use -> free -> ... It is never unmapped again: its memory
  * is released instead.
@@ -62,19 +67,19 @@ struct arena {
     struct span spans[ARENA_PAGES];   /* by first page */
 };
 
-#define ARENA_RECORD_SIZE  round_up(sizeof(struct arena), (size_t)64 << 10)
-#define CLASS_TABLE_OFFSET ((size_t)1 << 30)
-#define RECORDS_OFFSET     ((size_t)129 << 30)
-#define META_OFFSET        ((size_t)137 << 30)
+#define ARENA_RECORD_SIZE round_up(sizeof(struct arena), (size_t)64 << 10)
 
 /*
- * What a free reads of every pointer. base is constant once set; the end only grows, and is stored
- * before any pointer below it is handed out. It counts units of MIN_ALIGN rather than bytes: see
- * mheap_class_of.
+ * Where things are. What a free reads of every pointer comes first. All constant once set but `end`,
+ * which only grows, and is stored before any pointer below it is handed out. It counts units of
+ * MIN_ALIGN rather than bytes: see mheap_class_of.
  */
 struct mheap_view {
-    uintptr_t base;
-    size_t end; /* stored with release */
+    const uint8_t *classes; /* the class table */
+    size_t end;             /* the heap's end in units; stored with release */
+    size_t start;           /* the heap's first page */
+    uintptr_t records;      /* the record of the arena that `start` lies in */
+    size_t first_arena;     /* that arena's number: its address / 64 MB */
 };
 extern GA_HIDDEN struct mheap_view mheap_view;
 
@@ -85,35 +90,39 @@ _Static_assert(MIN_ALIGN == 16, "PAGE_UNITS_SHIFT and mheap_class_of take it for
 
 /*
  * The size class of the page under p; 0 also for what isn't ours and for what isn't aligned. The
- * offset is rotated by four bits: those of a misaligned pointer become its highest, so that one
+ * address is rotated by four bits: those of a misaligned pointer become its highest, so that one
  * compare refuses both.
  */
 GA_INLINE size_t mheap_class_of(const void *p)
 {
-    uintptr_t base = mheap_view.base;
-    size_t offset = (uintptr_t)p - base;
-    size_t unit = offset >> 4 | offset << 60;
+    size_t unit = (uintptr_t)p >> 4 | (uintptr_t)p << 60;
     if (GA_UNLIKELY(unit >= GA_LOAD_ANY(mheap_view.end)))
         return 0;
-    const uint8_t *table = (const uint8_t *)(base - CLASS_TABLE_OFFSET);
-    return __atomic_load_n(&table[unit >> PAGE_UNITS_SHIFT], __ATOMIC_RELAXED);
+    return __atomic_load_n(&mheap_view.classes[unit >> PAGE_UNITS_SHIFT], __ATOMIC_RELAXED);
 }
 
-/* Pages below the heap's end. */
-GA_INLINE size_t mheap_pages(void)
+/* The page behind the heap's last. */
+GA_INLINE size_t mheap_end(void)
 {
     return __atomic_load_n(&mheap_view.end, __ATOMIC_ACQUIRE) >> PAGE_UNITS_SHIFT;
 }
 
+/* Whether p lies between the heap's first page and its end. */
+GA_INLINE bool mheap_spans_address(const void *p)
+{
+    size_t page = (uintptr_t)p >> HEAP_PAGE_SHIFT, end = mheap_end();
+    return page < end && page >= mheap_view.start;
+}
+
 GA_INLINE uintptr_t mheap_page_address(size_t page)
 {
-    return mheap_view.base + (page << HEAP_PAGE_SHIFT);
+    return page << HEAP_PAGE_SHIFT;
 }
 
 GA_INLINE struct arena *mheap_arena_of(size_t page)
 {
-    return (struct arena *)(mheap_view.base - RECORDS_OFFSET +
-                            page / ARENA_PAGES * ARENA_RECORD_SIZE);
+    size_t arena = page / ARENA_PAGES - mheap_view.first_arena;
+    return (struct arena *)(mheap_view.records + arena * ARENA_RECORD_SIZE);
 }
 
 GA_INLINE struct span *mheap_span_at(size_t first_page)

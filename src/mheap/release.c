@@ -27,7 +27,7 @@ static size_t release_run(const struct span *run, size_t want)
         uintptr_t start = round_up(mheap_page_address(from), grain);
         uintptr_t stop = round_down(mheap_page_address(page), grain);
         if (stop > start && os_release(start, stop - start)) {
-            size_t first = (start - mheap_view.base) >> HEAP_PAGE_SHIFT;
+            size_t first = start >> HEAP_PAGE_SHIFT;
             size_t pages = (stop - start) >> HEAP_PAGE_SHIFT;
             pages_set_dirty(first, pages, false);
             mheap.stats.free_dirty -= pages << HEAP_PAGE_SHIFT;

@@ -123,7 +123,10 @@ static void run_destroy(struct span *run)
 /* The run that covers `page`, which must be the first or the last page of whatever covers it. */
 static struct span *run_at_edge(size_t page)
 {
-    struct span *span = mheap_span_at(page_span_load(page));
+    size_t first = page_span_load(page);
+    if (!first)
+        return NULL; /* foreign memory that the heap goes round */
+    struct span *span = mheap_span_at(first);
     bool covers = page - span->page < span->pages;
     return span->state == SPAN_FREE && covers ? span : NULL;
 }
@@ -132,8 +135,8 @@ void run_insert(size_t page, size_t pages)
 {
     size_t end = page + pages;
     mheap.stats.free_dirty += pages_count_dirty(page, pages) << HEAP_PAGE_SHIFT;
-    struct span *before = page > 1 ? run_at_edge(page - 1) : NULL;
-    struct span *after = end < mheap_pages() ? run_at_edge(end) : NULL;
+    struct span *before = page > mheap_view.start ? run_at_edge(page - 1) : NULL;
+    struct span *after = end < mheap_end() ? run_at_edge(end) : NULL;
     if (before) {
         page = before->page;
         run_destroy(before);

@@ -19,7 +19,7 @@
 
 static void set_class_bytes(size_t page, size_t pages, unsigned class)
 {
-    uint8_t *table = (uint8_t *)(mheap_view.base - CLASS_TABLE_OFFSET);
+    uint8_t *table = mheap.classes;
     for (size_t i = page; i < page + pages; i++)
         __atomic_store_n(&table[i], (uint8_t)class, __ATOMIC_RELAXED);
 }
@@ -108,11 +108,12 @@ void mheap_zero_fresh(struct span *span)
 
 struct span *mheap_span_of(const void *p)
 {
-    uintptr_t base = mheap_view.base;
-    size_t page = ((uintptr_t)p - base) >> HEAP_PAGE_SHIFT;
-    if (page >= mheap_pages())
+    if (!mheap_spans_address(p))
         return NULL;
-    struct span *span = mheap_span_at(page_span_load(page));
+    size_t page = (uintptr_t)p >> HEAP_PAGE_SHIFT, first = page_span_load(page);
+    if (!first)
+        return NULL;
+    struct span *span = mheap_span_at(first);
     enum span_state state = span_state_load(span);
     bool in_use = state == SPAN_SMALL || state == SPAN_LARGE;
     return in_use && page - span->page < span->pages ? span : NULL;
@@ -120,8 +121,7 @@ struct span *mheap_span_of(const void *p)
 
 enum mheap_place mheap_place_of(const void *p)
 {
-    size_t page = ((uintptr_t)p - mheap_view.base) >> HEAP_PAGE_SHIFT;
-    if (page >= mheap_pages())
+    if (!mheap_spans_address(p))
         return PLACE_FOREIGN;
     struct span *span = mheap_span_of(p);
     if (!span)

@@ -1,0 +1,961 @@
+// SPDX-License-Identifier: MIT
+/* The page heap: runs, spans, large blocks, looking addresses up. */
+#include "support/test.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "mheap/internal.h"
+#include "os/os.h"
+
+#define BYTES(pages) ((size_t)(pages) << HEAP_PAGE_SHIFT)
+
+static unsigned char *memory_of(const struct span *span)
+{
+    return (unsigned char *)span_address(span);
+}
+
+static struct span *large(size_t pages)
+{
+    struct span *span = mheap_alloc_large(pages, HEAP_PAGE);
+    assert_non_null(span);
+    return span;
+}
+
+static bool is_filled(const struct span *span, size_t pages, int with)
+{
+    const unsigned char *bytes = memory_of(span);
+    return bytes[0] == with && memcmp(bytes, bytes + 1, BYTES(pages) - 1) == 0;
+}
+
+static struct mheap_stats stats_now(void)
+{
+    struct mheap_stats stats;
+    mheap_read_stats(&stats);
+    return stats;
+}
+
+/* Takes pages that are known to be free, at this very place. */
+static struct span *take_at(size_t page, size_t pages)
+{
+    lock_acquire(&mheap.lock);
+    size_t run = page;
+    while (mheap_span_at(run)->state != SPAN_FREE)
+        run--;
+    run_take(run, page - run, pages);
+    struct span *span = span_init(page, pages, SPAN_LARGE, 0);
+    mheap.stats.large += BYTES(pages);
+    mheap.stats.large_blocks++;
+    lock_release(&mheap.lock);
+    return span;
+}
+
+/* A run of exactly `pages`, whose neighbours are in use. */
+struct hole {
+    struct span *before, *after;
+    size_t page;
+};
+
+static struct hole make_hole(size_t pages)
+{
+    struct span *whole = large(pages + 2);
+    size_t first = whole->page;
+    mheap_free_large(whole);
+    return (struct hole){take_at(first, 1), take_at(first + pages + 1, 1), first + 1};
+}
+
+static void close_hole(struct hole hole)
+{
+    mheap_free_large(hole.before);
+    mheap_free_large(hole.after);
+}
+
+/* --- Life --- */
+
+static void *start_heap(void *argument)
+{
+    pthread_barrier_wait(argument);
+    return (void *)(uintptr_t)(mheap_init() && mheap_view.base ? 1 : 0);
+}
+
+static void start_from_8_threads(void *argument)
+{
+    pthread_t threads[8];
+    pthread_barrier_t barrier;
+    pthread_barrier_init(&barrier, NULL, COUNT(threads));
+    CHILD_CHECK(mheap_pages() == 0);
+    for (size_t i = 0; i < COUNT(threads); i++)
+        CHILD_CHECK(pthread_create(&threads[i], NULL, start_heap, &barrier) == 0);
+    for (size_t i = 0; i < COUNT(threads); i++) {
+        void *ready;
+        CHILD_CHECK(pthread_join(threads[i], &ready) == 0 && ready);
+    }
+    CHILD_CHECK(stats_now().mapped == CHUNK_SIZE && mheap_pages() == CHUNK_PAGES);
+}
+
+/* Stands first: the child's heap must not have been started. */
+static void threads_may_start_the_heap_at_once(void **state)
+{
+    assert_child_passes(start_from_8_threads, NULL);
+}
+
+static void the_heap_starts_with_one_chunk(void **state)
+{
+    assert_true(mheap_init());
+    uintptr_t base = mheap_view.base;
+    assert_int_equal(stats_now().mapped, CHUNK_SIZE);
+    assert_int_equal(mheap_pages(), CHUNK_PAGES);
+    assert_true(mheap_init());
+    assert_int_equal(mheap_view.base, base);
+    assert_int_equal(base % ARENA_SIZE, 0);
+    mheap_check();
+}
+
+static void page_0_is_never_handed_out(void **state)
+{
+    struct span *spans[CHUNK_PAGES + 10];
+    for (size_t i = 0; i < COUNT(spans); i++) {
+        spans[i] = mheap_alloc_span(1);
+        assert_non_null(spans[i]);
+        assert_true(spans[i]->page > 0);
+    }
+    assert_null(mheap_span_of((void *)mheap_view.base));
+    for (size_t i = 0; i < COUNT(spans); i++)
+        mheap_free_span(spans[i]);
+    mheap_check();
+}
+
+static void the_heap_grows_when_it_is_full(void **state)
+{
+    size_t mapped = stats_now().mapped;
+    struct span *span = large(pages_for(mapped));
+    assert_true(stats_now().mapped > mapped);
+    memset(memory_of(span), 0x5a, BYTES(span->pages));
+    mheap_check();
+    mheap_free_large(span);
+    assert_int_equal(stats_now().in_use, 0);
+    mheap_check();
+}
+
+static void grow_under_a_limit(void *argument)
+{
+    size_t mapped = stats_now().mapped;
+    struct rlimit limit = {0, 0};
+    unsigned long pages = 0;
+    FILE *statm = fopen("/proc/self/statm", "re");
+    CHILD_CHECK(statm && fscanf(statm, "%lu", &pages) == 1);
+    fclose(statm);
+    limit.rlim_cur = limit.rlim_max = pages * os_page_size() + CHUNK_SIZE / 2;
+    CHILD_CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+    struct span *last = NULL, *span;
+    while ((span = mheap_alloc_large(8, HEAP_PAGE)))
+        last = span;
+    size_t more = stats_now().mapped - mapped;
+    CHILD_CHECK(more > 0 && more < CHUNK_SIZE);
+    mheap_check();
+    mheap_free_large(last);
+    CHILD_CHECK(mheap_alloc_large(8, HEAP_PAGE) == last);
+}
+
+static void growth_takes_less_where_a_chunk_is_refused(void **state)
+{
+    assert_child_passes(grow_under_a_limit, NULL);
+}
+
+/* --- Runs --- */
+
+static void freed_neighbours_merge(void **state)
+{
+    struct span *a = large(3), *rest = large(11);
+    struct span *b = rest;
+    assert_int_equal(b->page, a->page + 3);
+    struct span *c = large(5), *end = large(1);
+    assert_int_equal(c->page, b->page + 11);
+    assert_int_equal(end->page, c->page + 5);
+    size_t first = a->page;
+    mheap_free_large(a);
+    mheap_free_large(c);
+    mheap_check();
+    mheap_free_large(b);
+    mheap_check();
+    struct span *run = mheap_span_at(page_span_load(first));
+    assert_int_equal(run->state, SPAN_FREE);
+    assert_true(run->page <= first);
+    assert_int_equal(run->page + run->pages, end->page);
+    assert_int_equal(b->state, SPAN_NONE);
+    assert_int_equal(c->state, SPAN_NONE);
+    mheap_free_large(end);
+}
+
+static void a_run_splits_where_pages_are_taken(void **state)
+{
+    struct hole hole = make_hole(20);
+    lock_acquire(&mheap.lock);
+    run_take(hole.page, 6, 4);
+    assert_int_equal(mheap_span_at(hole.page)->pages, 6);
+    assert_int_equal(mheap_span_at(hole.page + 10)->pages, 10);
+    assert_int_equal(mheap_span_at(hole.page + 10)->state, SPAN_FREE);
+    assert_int_equal(mheap_span_at(hole.page + 6)->state, SPAN_NONE);
+    run_insert(hole.page + 6, 4);
+    assert_int_equal(mheap_span_at(hole.page)->pages, 20);
+    lock_release(&mheap.lock);
+    mheap_check();
+    close_hole(hole);
+}
+
+/* The shortest run of at least `pages`, by looking at every page. */
+static size_t shortest_by_looking(size_t pages)
+{
+    size_t best = 0;
+    for (size_t page = 1; page < mheap_pages(); page++) {
+        const struct span *run = mheap_span_at(page);
+        bool fits = run->state == SPAN_FREE && run->pages >= pages;
+        if (fits && (!best || run->pages < best))
+            best = run->pages;
+    }
+    return best;
+}
+
+static void run_find_takes_the_shortest_run_that_fits(void **state)
+{
+    static const size_t lengths[] = {5, 9, 7, 255, 256, 257, 300, 319, 320, 321, 1000, 70, 7, 64};
+    struct hole holes[COUNT(lengths)];
+    for (size_t i = 0; i < COUNT(lengths); i++)
+        holes[i] = make_hole(lengths[i]);
+    lock_acquire(&mheap.lock);
+    for (size_t pages = 1; pages <= 1100; pages++) {
+        size_t found = run_find(pages), shortest = shortest_by_looking(pages);
+        if ((found ? mheap_span_at(found)->pages : 0) != shortest)
+            fail_msg("%zu pages: run %zu isn't %zu long", pages, found, shortest);
+    }
+    lock_release(&mheap.lock);
+    for (size_t i = 0; i < COUNT(lengths); i++)
+        close_hole(holes[i]);
+}
+
+static void of_equal_runs_the_lowest_is_taken(void **state)
+{
+    struct hole holes[8];
+    for (size_t i = 0; i < COUNT(holes); i++)
+        holes[i] = make_hole(17);
+    size_t lowest = holes[0].page;
+    for (size_t i = 1; i < COUNT(holes); i++)
+        lowest = holes[i].page < lowest ? holes[i].page : lowest;
+    struct span *span = large(17);
+    assert_int_equal(span->page, lowest);
+    mheap_free_large(span);
+    for (size_t i = 0; i < COUNT(holes); i++)
+        close_hole(holes[i]);
+}
+
+static void nothing_fits_a_request_beyond_the_window(void **state)
+{
+    assert_int_equal(run_find(WINDOW_PAGES), 0);
+    assert_int_equal(run_find(WINDOW_PAGES * 8), 0);
+    assert_null(mheap_alloc_large(WINDOW_PAGES + 1, HEAP_PAGE));
+    assert_null(mheap_alloc_large(SIZE_MAX >> HEAP_PAGE_SHIFT, HEAP_PAGE));
+    assert_null(mheap_alloc_large(1, (size_t)1 << 62));
+    assert_null(mheap_alloc_growing(SIZE_MAX >> HEAP_PAGE_SHIFT));
+    struct span *span = large(10);
+    memset(memory_of(span), 7, BYTES(10));
+    assert_null(mheap_resize_large(span, SIZE_MAX >> HEAP_PAGE_SHIFT));
+    assert_true(span->pages == 10 && is_filled(span, 10, 7));
+    mheap_free_large(span);
+    mheap_check();
+}
+
+/* --- Large blocks --- */
+
+static void a_block_is_aligned_as_asked(void **state)
+{
+    static const size_t lengths[] = {1, 3, 64, 129, 1000};
+    for (size_t align = HEAP_PAGE; align <= (size_t)64 << 20; align *= 2) {
+        for (size_t i = 0; i < COUNT(lengths); i++) {
+            struct span *gap = large(1); /* so that the next free page isn't aligned by chance */
+            struct span *span = mheap_alloc_large(lengths[i], align);
+            assert_non_null(span);
+            assert_int_equal(span_address(span) % align, 0);
+            assert_int_equal(span->pages, lengths[i]);
+            mheap_free_large(gap);
+            mheap_check();
+            mheap_free_large(span);
+        }
+    }
+    mheap_check();
+}
+
+static void a_growing_block_grows_in_place(void **state)
+{
+    struct span *span = mheap_alloc_growing(40), *other = mheap_alloc_span(20);
+    struct span *before = span;
+    assert_non_null(span);
+    memset(memory_of(span), 0x21, BYTES(40));
+    for (size_t pages = 41; pages <= 40 * 7; pages += 13) {
+        span = mheap_resize_large(span, pages);
+        assert_ptr_equal(span, before);
+        assert_int_equal(span->pages, pages);
+        assert_ptr_equal(mheap_span_of(memory_of(span) + BYTES(pages) - 1), span);
+    }
+    assert_true(is_filled(span, 40, 0x21));
+    assert_int_equal(stats_now().large, BYTES(span->pages));
+    mheap_check();
+    mheap_free_large(span);
+    mheap_free_span(other);
+}
+
+static void a_shrunk_block_gives_its_end_back(void **state)
+{
+    struct span *span = large(30);
+    memset(memory_of(span), 3, BYTES(30));
+    size_t in_use = stats_now().in_use;
+    assert_ptr_equal(mheap_resize_large(span, 12), span);
+    assert_int_equal(stats_now().in_use, in_use - BYTES(18));
+    assert_int_equal(mheap_place_of(memory_of(span) + BYTES(12)), PLACE_FREE);
+    assert_null(mheap_span_of(memory_of(span) + BYTES(12)));
+    assert_true(is_filled(span, 12, 3));
+    mheap_check();
+    mheap_free_large(span);
+}
+
+/* A block with something right behind it. */
+static struct span *walled_in(size_t pages, struct span **wall)
+{
+    struct span *span = mheap_resize_large(large(pages + 1), pages);
+    *wall = take_at(span->page + pages, 1);
+    return span;
+}
+
+static void grow_walled_in(size_t pages)
+{
+    struct span *wall;
+    struct span *span = walled_in(pages, &wall);
+    size_t old = span->pages;
+    uintptr_t was_at = span_address(span);
+    memset(memory_of(span), 0x77, BYTES(old));
+    struct span *new = mheap_resize_large(span, old * 3);
+    assert_non_null(new);
+    assert_true(span_address(new) != was_at);
+    assert_true(is_filled(new, old, 0x77));
+    assert_int_equal(mheap_place_of((void *)was_at), PLACE_FREE);
+    memset(memory_of(new), 0x78, BYTES(new->pages));
+    mheap_check();
+    mheap_free_large(new);
+    mheap_free_large(wall);
+    mheap_check();
+}
+
+static void a_block_that_cannot_grow_in_place_moves(void **state)
+{
+    grow_walled_in(2);   /* copied */
+    grow_walled_in(500); /* moved by the kernel, where it can */
+}
+
+/* Whether this kernel (or an emulator of one) moves pages. */
+static bool kernel_moves_pages(void)
+{
+    struct span *a = large(16), *b = large(16);
+    bool moved = os_move_pages(span_address(a), span_address(b), BYTES(16));
+    if (moved)
+        os_map_over(span_address(b), BYTES(16));
+    mheap_free_large(a);
+    mheap_free_large(b);
+    return moved;
+}
+
+static size_t heap_mappings(void)
+{
+    return count_mappings(mheap_view.base, mheap_page_address(mheap_pages()));
+}
+
+static void moves_are_counted_and_cost_no_copy(void **state)
+{
+    if (!kernel_moves_pages())
+        skip();
+    size_t moves = stats_now().moves;
+    grow_walled_in(500);
+    assert_int_equal(stats_now().moves, moves + 1);
+    grow_walled_in(2);
+    assert_int_equal(stats_now().moves, moves + 1);
+}
+
+/* Grown by moving and freed again and again: the kernel's list of mappings doesn't grow. */
+static void a_moved_mapping_settles_when_it_is_freed(void **state)
+{
+    if (!kernel_moves_pages())
+        skip();
+    for (size_t i = 0; i < 20; i++)
+        grow_walled_in(40 + i * 7);
+    size_t before = heap_mappings();
+    for (size_t i = 0; i < 400; i++)
+        grow_walled_in(20 + i % 50 * 11);
+    assert_true(heap_mappings() <= before + 2);
+}
+
+/* Of blocks that moved, shrank and were freed nothing stays behind, wherever the next ones lie. */
+static void a_moved_block_may_shrink_without_leaving_mappings(void **state)
+{
+    enum { BLOCKS = 300 };
+    static struct span *keep[BLOCKS], *walls[BLOCKS];
+    if (!kernel_moves_pages())
+        skip();
+    size_t before = heap_mappings();
+    for (size_t i = 0; i < BLOCKS; i++) {
+        struct span *span = walled_in(20, &walls[i]);
+        memset(memory_of(span), 1, BYTES(20));
+        span = mheap_resize_large(span, 60);
+        size_t tail = (size_t)span->page + 4;
+        assert_ptr_equal(mheap_resize_large(span, 4), span);
+        keep[i] = take_at(tail, 30);
+        mheap_free_large(span);
+    }
+    mheap_check();
+    size_t after = heap_mappings();
+    for (size_t i = 0; i < BLOCKS; i++) {
+        mheap_free_large(keep[i]);
+        mheap_free_large(walls[i]);
+    }
+    assert_in_range(after, 0, before + 64 * 2);
+}
+
+static void mappings_of_moved_blocks_are_bounded(void **state)
+{
+    enum { BLOCKS = 200 };
+    static struct span *blocks[BLOCKS], *walls[BLOCKS];
+    if (!kernel_moves_pages())
+        skip();
+    size_t before = heap_mappings();
+    for (size_t i = 0; i < BLOCKS; i++) {
+        blocks[i] = walled_in(20, &walls[i]);
+        memset(memory_of(blocks[i]), (int)i, BYTES(20));
+        blocks[i] = mheap_resize_large(blocks[i], 50);
+    }
+    assert_true(heap_mappings() <= before + 64 * 4);
+    mheap_check();
+    for (size_t i = 0; i < BLOCKS; i++) {
+        assert_true(is_filled(blocks[i], 20, (int)i & 255));
+        mheap_free_large(blocks[i]);
+        mheap_free_large(walls[i]);
+    }
+    mheap_check();
+}
+
+/* --- Zero pages and releasing --- */
+
+static void zero_fresh_zeroes_what_was_dirty(void **state)
+{
+    struct hole hole = make_hole(24);
+    struct span *span = large(24);
+    assert_int_equal(span->page, hole.page);
+    memset(memory_of(span), 0xee, BYTES(24));
+    mheap_free_large(span);
+    span = large(24);
+    assert_int_equal(span->page, hole.page);
+    mheap_zero_fresh(span);
+    assert_true(is_filled(span, 24, 0));
+    mheap_free_large(span);
+    close_hole(hole);
+}
+
+/* Pages that were never touched are zero already, and stay out of RSS. */
+static void zero_fresh_leaves_clean_pages_untouched(void **state)
+{
+    unsigned char resident[64 * HEAP_PAGE / 4096];
+    size_t free_now = stats_now().mapped;
+    struct span *span = large(pages_for(free_now) + 64);
+    mheap_zero_fresh(span);
+    unsigned char *tail = memory_of(span) + BYTES(span->pages - 64);
+    assert_int_equal(mincore(tail, BYTES(64), resident), 0);
+    for (size_t i = 0; i < BYTES(64) / os_page_size(); i++)
+        assert_int_equal(resident[i] & 1, 0);
+    mheap_free_large(span);
+}
+
+/* By whatever way a page went free, it reads as zero unless its dirty bit is set. */
+static void a_page_that_is_free_and_clean_is_zero(void **state)
+{
+    static const unsigned char zeros[HEAP_PAGE];
+    struct dice dice = {77};
+    size_t dirty = 0;
+    grow_walled_in(300);
+    mheap_release(BYTES(100));
+    for (int i = 0; i < 50; i++)
+        grow_walled_in(1 + dice_below(&dice, 400));
+    for (size_t page = 1; page < mheap_pages(); page++) {
+        if (mheap_place_of((void *)mheap_page_address(page)) != PLACE_FREE)
+            continue;
+        dirty += page_is_dirty(page);
+        if (!page_is_dirty(page))
+            assert_memory_equal((void *)mheap_page_address(page), zeros, HEAP_PAGE);
+    }
+    assert_int_equal(stats_now().free_dirty, BYTES(dirty));
+}
+
+static void released_pages_read_as_zero(void **state)
+{
+    struct hole hole = make_hole(50);
+    struct span *span = large(50);
+    memset(memory_of(span), 0xab, BYTES(50));
+    mheap_free_large(span);
+    size_t dirty = stats_now().free_dirty;
+    assert_true(dirty >= BYTES(50));
+    assert_int_equal(mheap_release(SIZE_MAX / 2), dirty);
+    assert_int_equal(stats_now().free_dirty, 0);
+    mheap_check();
+    span = large(50);
+    assert_int_equal(span->page, hole.page);
+    assert_true(is_filled(span, 50, 0));
+    mheap_free_large(span);
+    close_hole(hole);
+}
+
+static void release_stops_at_what_was_asked(void **state)
+{
+    struct span *span = large(1000);
+    memset(memory_of(span), 1, BYTES(1000));
+    mheap_free_large(span);
+    size_t dirty = stats_now().free_dirty;
+    size_t released = mheap_release(BYTES(10));
+    assert_true(released >= BYTES(10));
+    assert_true(released <= BYTES(10) + ((size_t)2 << 20));
+    assert_int_equal(stats_now().free_dirty, dirty - released);
+    mheap_check();
+    assert_int_equal(mheap_release(0), 0);
+}
+
+static void releasing_takes_memory_out_of_rss(void **state)
+{
+    struct span *span = large(4096);
+    memset(memory_of(span), 1, BYTES(4096));
+    size_t before = os_resident_bytes();
+    mheap_free_large(span);
+    mheap_release(SIZE_MAX / 2);
+    assert_true(os_resident_bytes() + BYTES(4096) / 2 < before);
+}
+
+/* --- Foreign memory --- */
+
+static void go_round(void *argument)
+{
+    uintptr_t at = mheap_page_address(mheap_pages()) + *(const size_t *)argument;
+    void *foreign = mmap((void *)at, HEAP_PAGE, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    CHILD_CHECK(foreign == (void *)at);
+    memset(foreign, 0x11, HEAP_PAGE);
+    struct span *span = NULL;
+    while (mheap_page_address(mheap_pages()) <= at) {
+        span = mheap_alloc_large(ARENA_PAGES / 8, HEAP_PAGE);
+        CHILD_CHECK(span);
+        memset(memory_of(span), 0x22, BYTES(span->pages));
+    }
+    CHILD_CHECK(span_address(span) > at && at / ARENA_SIZE < span_address(span) / ARENA_SIZE);
+    mheap_check();
+    for (size_t i = 0; i < HEAP_PAGE; i++)
+        CHILD_CHECK(((unsigned char *)foreign)[i] == 0x11);
+    CHILD_CHECK(!mheap_span_of(foreign) && mheap_class_of(foreign) == 0);
+    mheap_free_large(span);
+    CHILD_CHECK(mheap_alloc_large(ARENA_PAGES * 3, HEAP_PAGE));
+    mheap_check();
+}
+
+static void the_heap_goes_round_foreign_memory(void **state)
+{
+    static const size_t beyond_the_end[] = {0, HEAP_PAGE, (size_t)1 << 20};
+    for (size_t i = 0; i < COUNT(beyond_the_end); i++)
+        assert_child_passes(go_round, (void *)(uintptr_t)&beyond_the_end[i]);
+}
+
+static void give_up_behind_a_wall(void *argument)
+{
+    uintptr_t at = mheap_page_address(mheap_pages());
+    void *wall = mmap((void *)at, ARENA_SIZE * 100, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    CHILD_CHECK(wall == (void *)at);
+    CHILD_CHECK(!mheap_alloc_large(pages_for(stats_now().mapped), HEAP_PAGE));
+    mheap_check();
+    CHILD_CHECK(mheap_alloc_large(1, HEAP_PAGE)); /* what was free before still is */
+}
+
+static void a_heap_that_is_walled_in_fails_and_stays_whole(void **state)
+{
+    assert_child_passes(give_up_behind_a_wall, NULL);
+}
+
+/* --- Spans, and looking addresses up --- */
+
+static void a_fresh_spans_bits_are_set_past_the_last_object_only(void **state)
+{
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++) {
+        struct span *span = mheap_alloc_span(class);
+        assert_non_null(span);
+        assert_int_equal(span->size, size_classes[class].size);
+        assert_int_equal(span->used, 0);
+        for (unsigned i = 0; i < SPAN_OBJECTS_MAX; i++)
+            assert_int_equal(span->bits[i / 64] >> i % 64 & 1, i >= span->objects);
+        mheap_free_span(span);
+    }
+}
+
+static void every_address_of_a_span_leads_to_it(void **state)
+{
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++) {
+        struct span *span = mheap_alloc_span(class);
+        for (size_t offset = 0; offset < BYTES(span->pages); offset += 1009) {
+            const unsigned char *p = memory_of(span) + offset;
+            assert_ptr_equal(mheap_span_of(p), span);
+            assert_int_equal(mheap_place_of(p), PLACE_SMALL);
+            assert_int_equal(mheap_class_of(p), (uintptr_t)p % MIN_ALIGN ? 0 : class);
+        }
+        mheap_free_span(span);
+        assert_null(mheap_span_of(memory_of(span)));
+        assert_int_equal(mheap_class_of(memory_of(span)), 0);
+        assert_int_equal(mheap_place_of(memory_of(span)), PLACE_FREE);
+    }
+}
+
+static void every_address_of_a_large_block_leads_to_it(void **state)
+{
+    struct span *span = large(700);
+    for (size_t offset = 0; offset < BYTES(700); offset += 1009) {
+        const unsigned char *p = memory_of(span) + offset;
+        assert_ptr_equal(mheap_span_of(p), span);
+        assert_int_equal(mheap_class_of(p), 0);
+        assert_int_equal(mheap_place_of(p), PLACE_LARGE);
+    }
+    mheap_free_large(span);
+}
+
+static void any_address_may_be_looked_up(void **state)
+{
+    static int of_ours;
+    struct dice dice = {99};
+    const uintptr_t base = mheap_view.base, end = mheap_page_address(mheap_pages());
+    const uintptr_t edges[] = {0,       1,          (uintptr_t)&of_ours, base - 1, base - 16,
+                               end - 1, end,        end + 1,             end + 16, UINTPTR_MAX,
+                               base,    UINTPTR_MAX - 15, base - CLASS_TABLE_OFFSET,
+                               base - META_OFFSET, base + WINDOW_SIZE};
+    for (size_t i = 0; i < COUNT(edges); i++) {
+        assert_null(mheap_span_of((void *)edges[i]));
+        assert_int_equal(mheap_class_of((void *)edges[i]), 0);
+        bool inside = edges[i] >= base && edges[i] < end;
+        assert_int_equal(mheap_place_of((void *)edges[i]), inside ? PLACE_FREE : PLACE_FOREIGN);
+    }
+    for (int i = 0; i < 1000000; i++) {
+        uintptr_t address = (uintptr_t)dice_next(&dice);
+        address = i % 2 ? address : base + address % (WINDOW_SIZE * 2);
+        if (address < base || address >= end) {
+            assert_null(mheap_span_of((void *)address));
+            assert_int_equal(mheap_class_of((void *)address), 0);
+        }
+    }
+}
+
+/* --- Metadata --- */
+
+static void metadata_is_zeroed_aligned_and_distinct(void **state)
+{
+    unsigned char *last_end = NULL;
+    for (size_t size = 1; size < 40000; size += 371) {
+        unsigned char *p = mheap_meta_alloc(size);
+        assert_non_null(p);
+        assert_int_equal((uintptr_t)p % GA_CACHE_LINE, 0);
+        assert_true(p >= last_end);
+        for (size_t i = 0; i < size; i++)
+            assert_int_equal(p[i], 0);
+        memset(p, 0xff, size);
+        last_end = p + size;
+    }
+    assert_true((uintptr_t)last_end < mheap_view.base - RECORDS_OFFSET);
+}
+
+static void metadata_beyond_its_region_is_refused(void **state)
+{
+    assert_null(mheap_meta_alloc((size_t)16 << 30));
+    assert_non_null(mheap_meta_alloc(64));
+}
+
+/* --- Random operations --- */
+
+struct block {
+    struct span *span;
+    unsigned char pattern;
+};
+
+static void check_edges(const struct block *block)
+{
+    const unsigned char *bytes = memory_of(block->span);
+    size_t size = BYTES(block->span->pages);
+    assert_int_equal(bytes[0], block->pattern);
+    assert_int_equal(bytes[HEAP_PAGE - 1], block->pattern);
+    if (block->span->state == SPAN_SMALL)
+        assert_int_equal(bytes[size - 1], block->pattern);
+}
+
+static void mark(struct block *block)
+{
+    unsigned char *bytes = memory_of(block->span);
+    memset(bytes, block->pattern, HEAP_PAGE);
+    bytes[BYTES(block->span->pages) - 1] = block->pattern;
+}
+
+static void free_block(struct block *block)
+{
+    check_edges(block);
+    if (block->span->state == SPAN_SMALL)
+        mheap_free_span(block->span);
+    else
+        mheap_free_large(block->span);
+    block->span = NULL;
+}
+
+static struct span *alloc_any(struct dice *dice)
+{
+    static const size_t scales[] = {4, 40, 400, 4000};
+    size_t pages = 1 + dice_below(dice, scales[dice_below(dice, COUNT(scales))]);
+    switch (dice_below(dice, 4)) {
+    case 0:
+        return mheap_alloc_growing(pages);
+    case 1:
+        return mheap_alloc_large(pages, HEAP_PAGE << dice_below(dice, 8));
+    default:
+        return mheap_alloc_span(1 + (unsigned)dice_below(dice, SIZE_CLASS_COUNT - 1));
+    }
+}
+
+static void step(struct block *block, struct dice *dice)
+{
+    bool resizable = block->span && block->span->state == SPAN_LARGE;
+    if (resizable && dice_below(dice, 2)) {
+        size_t pages = 1 + dice_below(dice, (size_t)block->span->pages * 2);
+        check_edges(block);
+        block->span = mheap_resize_large(block->span, pages);
+        assert_non_null(block->span);
+        assert_int_equal(block->span->pages, pages);
+        check_edges(block);
+        mark(block);
+    } else if (block->span) {
+        free_block(block);
+    } else {
+        block->span = alloc_any(dice);
+        assert_non_null(block->span);
+        block->pattern = (unsigned char)dice_next(dice);
+        mark(block);
+    }
+}
+
+static void random_operations_keep_every_invariant(void **state)
+{
+    static struct block blocks[120];
+    struct dice dice = {20240607};
+    for (int i = 0; i < 12000; i++) {
+        step(&blocks[dice_below(&dice, COUNT(blocks))], &dice);
+        if (dice_below(&dice, 200) == 0)
+            mheap_release(BYTES(dice_below(&dice, 5000)));
+        if (i % 40 == 0)
+            mheap_check();
+    }
+    for (size_t i = 0; i < COUNT(blocks); i++)
+        if (blocks[i].span)
+            free_block(&blocks[i]);
+    mheap_check();
+    assert_int_equal(stats_now().in_use, 0);
+    assert_int_equal(stats_now().large_blocks, 0);
+}
+
+/* --- Fork --- */
+
+static void use_after_reset(void *argument)
+{
+    mheap_reset_in_child();
+    CHILD_CHECK(mheap_alloc_large(1, HEAP_PAGE) && mheap_meta_alloc(1));
+    mheap_check();
+}
+
+static void a_forked_childs_heap_works_after_reset(void **state)
+{
+    mheap_lock_for_fork();
+    assert_true(lock_is_held(&mheap.lock) && lock_is_held(&mheap.meta_lock));
+    assert_child_passes(use_after_reset, NULL);
+    mheap_unlock_after_fork();
+    assert_false(lock_is_held(&mheap.lock) || lock_is_held(&mheap.meta_lock));
+}
+
+/* --- The checker itself --- */
+
+/* Breaks one thing about a span of 3 pages, with free pages before and behind it. */
+struct breakage {
+    const char *expected;
+    void (*break_it)(struct span *span);
+};
+
+static void break_class_byte(struct span *span)
+{
+    ((uint8_t *)(mheap_view.base - CLASS_TABLE_OFFSET))[span->page + 1] = 9;
+}
+static void break_free_class_byte(struct span *span)
+{
+    ((uint8_t *)(mheap_view.base - CLASS_TABLE_OFFSET))[span->page + 4] = 9;
+}
+static void break_page_span(struct span *span)
+{
+    page_span_store(span->page + 2, 1);
+}
+static void break_first_page(struct span *span)
+{
+    page_span_store(span->page, 1);
+}
+static void break_page(struct span *span)
+{
+    span->page++;
+}
+static void break_state(struct span *span)
+{
+    mheap_span_at(span->page + 1)->state = SPAN_FREE;
+}
+static void break_kind(struct span *span)
+{
+    span->state = SPAN_SMALL;
+}
+static void break_length(struct span *span)
+{
+    span->pages--;
+}
+static void break_runs(struct span *span)
+{
+    struct span *run = mheap_span_at((size_t)span->page + 3);
+    struct span *second = mheap_span_at((size_t)run->page + 1);
+    *second = *run;
+    second->page++;
+    second->pages--;
+    run->pages = 1;
+    page_span_store(second->page, second->page);
+    page_span_store((size_t)second->page + second->pages - 1, second->page);
+}
+static void break_runs_end(struct span *span)
+{
+    struct span *run = mheap_span_at((size_t)span->page + 3);
+    page_span_store((size_t)run->page + run->pages - 1, 0);
+}
+static void break_bin(struct span *span)
+{
+    mheap.bins[200] = span->page;
+}
+static void break_bin_holds(struct span *span)
+{
+    mheap.bins[200] = span->page;
+    mheap.bin_used[200 / 64] |= UINT64_C(1) << 200 % 64;
+}
+static void break_bin_bit(struct span *span)
+{
+    mheap.bin_used[200 / 64] ^= UINT64_C(1) << 200 % 64;
+}
+static void break_bin_list(struct span *span)
+{
+    struct span *run = mheap_span_at((size_t)span->page + 3);
+    mheap_span_at(run->prev)->next = run->next;
+    for (unsigned bin = 0; bin < RUN_BINS; bin++) {
+        if (mheap.bins[bin] != run->page)
+            continue;
+        mheap.bins[bin] = run->next;
+        if (!run->next)
+            mheap.bin_used[bin / 64] &= ~(UINT64_C(1) << bin % 64);
+    }
+}
+static void break_dirty(struct span *span)
+{
+    mheap_arena_of(span->page)->dirty[(span->page + 4) % ARENA_PAGES / 64] ^=
+        UINT64_C(1) << (span->page + 4) % 64;
+}
+static void break_in_use(struct span *span)
+{
+    mheap.stats.in_use += HEAP_PAGE;
+}
+static void break_large(struct span *span)
+{
+    mheap.stats.large -= HEAP_PAGE;
+}
+static void break_large_blocks(struct span *span)
+{
+    mheap.stats.large_blocks++;
+}
+
+static const struct breakage breakages[] = {
+    {"a page has another class than its span", break_class_byte},
+    {"a free page has a class", break_free_class_byte},
+    {"a page leads to another span", break_page_span},
+    {"a first page leads elsewhere", break_first_page},
+    {"a span doesn't know its page", break_page},
+    {"a span in a span", break_state},
+    {"a span's state contradicts its class", break_kind},
+    {"a page that nothing covers", break_length},
+    {"two runs touch", break_runs},
+    {"a run's last page leads elsewhere", break_runs_end},
+    {"a bin contradicts its bit", break_bin},
+    {"a bin holds what isn't free", break_bin_holds},
+    {"a bin contradicts its bit", break_bin_bit},
+    {"runs and bins differ in number", break_bin_list},
+    {"free dirty bytes are miscounted", break_dirty},
+    {"bytes in use are miscounted", break_in_use},
+    {"bytes in large blocks are miscounted", break_large},
+    {"large blocks are miscounted", break_large_blocks},
+};
+
+static void break_and_check(void *argument)
+{
+    const struct breakage *breakage = argument;
+    struct hole hole = make_hole(20);
+    struct span *span = mheap_alloc_large(3, HEAP_PAGE);
+    CHILD_CHECK(span && span->page == hole.page);
+    mheap_check();
+    breakage->break_it(span);
+    mheap_check();
+}
+
+static void the_checker_notices_every_breakage(void **state)
+{
+    for (size_t i = 0; i < COUNT(breakages); i++)
+        assert_child_aborts(break_and_check, (void *)(uintptr_t)&breakages[i],
+                            breakages[i].expected);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(threads_may_start_the_heap_at_once),
+        cmocka_unit_test(the_heap_starts_with_one_chunk),
+        cmocka_unit_test(page_0_is_never_handed_out),
+        cmocka_unit_test(the_heap_grows_when_it_is_full),
+        cmocka_unit_test(growth_takes_less_where_a_chunk_is_refused),
+        cmocka_unit_test(freed_neighbours_merge),
+        cmocka_unit_test(a_run_splits_where_pages_are_taken),
+        cmocka_unit_test(run_find_takes_the_shortest_run_that_fits),
+        cmocka_unit_test(of_equal_runs_the_lowest_is_taken),
+        cmocka_unit_test(nothing_fits_a_request_beyond_the_window),
+        cmocka_unit_test(a_block_is_aligned_as_asked),
+        cmocka_unit_test(a_growing_block_grows_in_place),
+        cmocka_unit_test(a_shrunk_block_gives_its_end_back),
+        cmocka_unit_test(a_block_that_cannot_grow_in_place_moves),
+        cmocka_unit_test(moves_are_counted_and_cost_no_copy),
+        cmocka_unit_test(a_moved_mapping_settles_when_it_is_freed),
+        cmocka_unit_test(a_moved_block_may_shrink_without_leaving_mappings),
+        cmocka_unit_test(mappings_of_moved_blocks_are_bounded),
+        cmocka_unit_test(zero_fresh_zeroes_what_was_dirty),
+        cmocka_unit_test(zero_fresh_leaves_clean_pages_untouched),
+        cmocka_unit_test(a_page_that_is_free_and_clean_is_zero),
+        cmocka_unit_test(released_pages_read_as_zero),
+        cmocka_unit_test(release_stops_at_what_was_asked),
+        cmocka_unit_test(releasing_takes_memory_out_of_rss),
+        cmocka_unit_test(the_heap_goes_round_foreign_memory),
+        cmocka_unit_test(a_heap_that_is_walled_in_fails_and_stays_whole),
+        cmocka_unit_test(a_fresh_spans_bits_are_set_past_the_last_object_only),
+        cmocka_unit_test(every_address_of_a_span_leads_to_it),
+        cmocka_unit_test(every_address_of_a_large_block_leads_to_it),
+        cmocka_unit_test(any_address_may_be_looked_up),
+        cmocka_unit_test(metadata_is_zeroed_aligned_and_distinct),
+        cmocka_unit_test(metadata_beyond_its_region_is_refused),
+        cmocka_unit_test(random_operations_keep_every_invariant),
+        cmocka_unit_test(a_forked_childs_heap_works_after_reset),
+        cmocka_unit_test(the_checker_notices_every_breakage),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
