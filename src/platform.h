@@ -42,16 +42,18 @@
 #endif
 
 /*
- * A word that other threads store atomically, where any of its values will do. A relaxed load in all
- * but name: gcc doesn't fold an atomic load into the compare that uses it.
+ * A word that other threads access too, where any of its values will do. Relaxed in all but name:
+ * gcc doesn't fold an atomic load into the compare that uses it, nor join atomic stores in a row.
  */
 #if defined(__SANITIZE_THREAD__)
 /* ThreadSanitizer's shadow fills the middle of the address space. */
 #define GA_LOW_ADDRESSES  1
 #define GA_LOAD_ANY(word) __atomic_load_n(&(word), __ATOMIC_RELAXED)
+#define GA_STORE_ANY(word, value) __atomic_store_n(&(word), value, __ATOMIC_RELAXED)
 #else
 #define GA_LOW_ADDRESSES  0
 #define GA_LOAD_ANY(word) (word)
+#define GA_STORE_ANY(word, value) ((void)((word) = (value)))
 #endif
 
 /*

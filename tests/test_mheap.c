@@ -76,7 +76,7 @@ static void close_hole(struct hole hole)
 static void *start_heap(void *argument)
 {
     pthread_barrier_wait(argument);
-    return (void *)(uintptr_t)(mheap_init() && mheap_view.base ? 1 : 0);
+    return (void *)(uintptr_t)(mheap_init() && mheap_view.start ? 1 : 0);
 }
 
 static void start_from_8_threads(void *argument)
@@ -84,14 +84,15 @@ static void start_from_8_threads(void *argument)
     pthread_t threads[8];
     pthread_barrier_t barrier;
     pthread_barrier_init(&barrier, NULL, COUNT(threads));
-    CHILD_CHECK(mheap_pages() == 0);
+    CHILD_CHECK(mheap_end() == 0);
     for (size_t i = 0; i < COUNT(threads); i++)
         CHILD_CHECK(pthread_create(&threads[i], NULL, start_heap, &barrier) == 0);
     for (size_t i = 0; i < COUNT(threads); i++) {
         void *ready;
         CHILD_CHECK(pthread_join(threads[i], &ready) == 0 && ready);
     }
-    CHILD_CHECK(stats_now().mapped == CHUNK_SIZE && mheap_pages() == CHUNK_PAGES);
+    CHILD_CHECK(stats_now().mapped == CHUNK_SIZE);
+    CHILD_CHECK(mheap_end() == mheap_view.start + CHUNK_PAGES);
 }
 
 /* Stands first: the child's heap must not have been started. */
@@ -103,33 +104,31 @@ static void threads_may_start_the_heap_at_once(void **state)
 static void the_heap_starts_with_one_chunk(void **state)
 {
     assert_true(mheap_init());
-    uintptr_t base = mheap_view.base;
+    struct mheap_view view = mheap_view;
     assert_int_equal(stats_now().mapped, CHUNK_SIZE);
-    assert_int_equal(mheap_pages(), CHUNK_PAGES);
+    assert_int_equal(mheap_end(), view.start + CHUNK_PAGES);
+    assert_int_equal(view.start % CHUNK_PAGES, 0);
     assert_true(mheap_init());
-    assert_int_equal(mheap_view.base, base);
-    assert_int_equal(base % ARENA_SIZE, 0);
+    assert_memory_equal(&mheap_view, &view, sizeof(view));
     mheap_check();
 }
 
-static void page_0_is_never_handed_out(void **state)
+/* 0 means "no page" wherever a page number is kept. */
+static void pages_are_numbered_by_their_address(void **state)
 {
-    struct span *spans[CHUNK_PAGES + 10];
-    for (size_t i = 0; i < COUNT(spans); i++) {
-        spans[i] = mheap_alloc_span(1);
-        assert_non_null(spans[i]);
-        assert_true(spans[i]->page > 0);
-    }
-    assert_null(mheap_span_of((void *)mheap_view.base));
-    for (size_t i = 0; i < COUNT(spans); i++)
-        mheap_free_span(spans[i]);
-    mheap_check();
+    struct span *span = mheap_alloc_span(1);
+    assert_non_null(span);
+    assert_in_range(span->page, mheap_view.start, mheap_end() - 1);
+    assert_int_equal(span_address(span) >> HEAP_PAGE_SHIFT, span->page);
+    assert_int_equal(mheap_class_of((void *)span_address(span)), 1);
+    assert_int_equal(mheap_class_of(NULL), 0);
+    mheap_free_span(span);
 }
 
 static void the_heap_grows_when_it_is_full(void **state)
 {
     size_t mapped = stats_now().mapped;
-    struct span *span = large(pages_for(mapped));
+    struct span *span = large(pages_for(mapped) + 1);
     assert_true(stats_now().mapped > mapped);
     memset(memory_of(span), 0x5a, BYTES(span->pages));
     mheap_check();
@@ -208,7 +207,7 @@ static void a_run_splits_where_pages_are_taken(void **state)
 static size_t shortest_by_looking(size_t pages)
 {
     size_t best = 0;
-    for (size_t page = 1; page < mheap_pages(); page++) {
+    for (size_t page = mheap_view.start; page < mheap_end(); page++) {
         const struct span *run = mheap_span_at(page);
         bool fits = run->state == SPAN_FREE && run->pages >= pages;
         if (fits && (!best || run->pages < best))
@@ -365,7 +364,7 @@ static bool kernel_moves_pages(void)
 
 static size_t heap_mappings(void)
 {
-    return count_mappings(mheap_view.base, mheap_page_address(mheap_pages()));
+    return count_mappings(mheap_page_address(mheap_view.start), mheap_page_address(mheap_end()));
 }
 
 static void moves_are_counted_and_cost_no_copy(void **state)
@@ -481,7 +480,7 @@ static void a_page_that_is_free_and_clean_is_zero(void **state)
     mheap_release(BYTES(100));
     for (int i = 0; i < 50; i++)
         grow_walled_in(1 + dice_below(&dice, 400));
-    for (size_t page = 1; page < mheap_pages(); page++) {
+    for (size_t page = mheap_view.start; page < mheap_end(); page++) {
         if (mheap_place_of((void *)mheap_page_address(page)) != PLACE_FREE)
             continue;
         dirty += page_is_dirty(page);
@@ -537,13 +536,13 @@ static void releasing_takes_memory_out_of_rss(void **state)
 
 static void go_round(void *argument)
 {
-    uintptr_t at = mheap_page_address(mheap_pages()) + *(const size_t *)argument;
+    uintptr_t at = mheap_page_address(mheap_end()) + *(const size_t *)argument;
     void *foreign = mmap((void *)at, HEAP_PAGE, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     CHILD_CHECK(foreign == (void *)at);
     memset(foreign, 0x11, HEAP_PAGE);
     struct span *span = NULL;
-    while (mheap_page_address(mheap_pages()) <= at) {
+    while (mheap_page_address(mheap_end()) <= at) {
         span = mheap_alloc_large(ARENA_PAGES / 8, HEAP_PAGE);
         CHILD_CHECK(span);
         memset(memory_of(span), 0x22, BYTES(span->pages));
@@ -567,11 +566,12 @@ static void the_heap_goes_round_foreign_memory(void **state)
 
 static void give_up_behind_a_wall(void *argument)
 {
-    uintptr_t at = mheap_page_address(mheap_pages());
-    void *wall = mmap((void *)at, ARENA_SIZE * 100, PROT_NONE,
+    uintptr_t at = mheap_page_address(mheap_end()), limit = mheap_page_address(mheap.limit);
+    size_t most = (size_t)400 << 30, length = limit - at < most ? limit - at : most;
+    void *wall = mmap((void *)at, length, PROT_NONE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
     CHILD_CHECK(wall == (void *)at);
-    CHILD_CHECK(!mheap_alloc_large(pages_for(stats_now().mapped), HEAP_PAGE));
+    CHILD_CHECK(!mheap_alloc_large(pages_for(stats_now().mapped) + 1, HEAP_PAGE));
     mheap_check();
     CHILD_CHECK(mheap_alloc_large(1, HEAP_PAGE)); /* what was free before still is */
 }
@@ -629,21 +629,42 @@ static void any_address_may_be_looked_up(void **state)
 {
     static int of_ours;
     struct dice dice = {99};
-    const uintptr_t base = mheap_view.base, end = mheap_page_address(mheap_pages());
-    const uintptr_t edges[] = {0,       1,          (uintptr_t)&of_ours, base - 1, base - 16,
-                               end - 1, end,        end + 1,             end + 16, UINTPTR_MAX,
-                               base,    UINTPTR_MAX - 15, base - CLASS_TABLE_OFFSET,
-                               base - META_OFFSET, base + WINDOW_SIZE};
+    const uintptr_t start = mheap_page_address(mheap_view.start);
+    const uintptr_t end = mheap_page_address(mheap_end());
+    const uintptr_t edges[] = {
+        0,
+        1,
+        8191,
+        8192,
+        (uintptr_t)&of_ours,
+        start - 1,
+        start - 8,
+        start,
+        end - 1,
+        end,
+        end + 1,
+        end + 16,
+        end * 16,
+        start / 16,
+        end / 16,
+        mheap.tables,
+        mheap_view.records,
+        mheap.meta_start,
+        UINTPTR_MAX,
+        UINTPTR_MAX - 15,
+        start + WINDOW_SIZE,
+        start - ARENA_SIZE,
+    };
     for (size_t i = 0; i < COUNT(edges); i++) {
         assert_null(mheap_span_of((void *)edges[i]));
         assert_int_equal(mheap_class_of((void *)edges[i]), 0);
-        bool inside = edges[i] >= base && edges[i] < end;
+        bool inside = edges[i] >= start && edges[i] < end;
         assert_int_equal(mheap_place_of((void *)edges[i]), inside ? PLACE_FREE : PLACE_FOREIGN);
     }
     for (int i = 0; i < 1000000; i++) {
         uintptr_t address = (uintptr_t)dice_next(&dice);
-        address = i % 2 ? address : base + address % (WINDOW_SIZE * 2);
-        if (address < base || address >= end) {
+        address = i % 2 ? address : address % (end * 2);
+        if (address < start || address >= end) {
             assert_null(mheap_span_of((void *)address));
             assert_int_equal(mheap_class_of((void *)address), 0);
         }
@@ -665,12 +686,12 @@ static void metadata_is_zeroed_aligned_and_distinct(void **state)
         memset(p, 0xff, size);
         last_end = p + size;
     }
-    assert_true((uintptr_t)last_end < mheap_view.base - RECORDS_OFFSET);
+    assert_in_range((uintptr_t)last_end, mheap.meta_start, mheap.meta_end);
 }
 
 static void metadata_beyond_its_region_is_refused(void **state)
 {
-    assert_null(mheap_meta_alloc((size_t)16 << 30));
+    assert_null(mheap_meta_alloc(META_MAX + 1));
     assert_non_null(mheap_meta_alloc(64));
 }
 
@@ -790,19 +811,19 @@ struct breakage {
 
 static void break_class_byte(struct span *span)
 {
-    ((uint8_t *)(mheap_view.base - CLASS_TABLE_OFFSET))[span->page + 1] = 9;
+    mheap.classes[span->page + 1] = 9;
 }
 static void break_free_class_byte(struct span *span)
 {
-    ((uint8_t *)(mheap_view.base - CLASS_TABLE_OFFSET))[span->page + 4] = 9;
+    mheap.classes[span->page + 4] = 9;
 }
 static void break_page_span(struct span *span)
 {
-    page_span_store(span->page + 2, 1);
+    page_span_store(span->page + 2, mheap_view.start);
 }
 static void break_first_page(struct span *span)
 {
-    page_span_store(span->page, 1);
+    page_span_store(span->page, mheap_view.start);
 }
 static void break_page(struct span *span)
 {
@@ -852,7 +873,8 @@ static void break_bin_bit(struct span *span)
 static void break_bin_list(struct span *span)
 {
     struct span *run = mheap_span_at((size_t)span->page + 3);
-    mheap_span_at(run->prev)->next = run->next;
+    if (run->prev)
+        mheap_span_at(run->prev)->next = run->next;
     for (unsigned bin = 0; bin < RUN_BINS; bin++) {
         if (mheap.bins[bin] != run->page)
             continue;
@@ -923,7 +945,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_may_start_the_heap_at_once),
         cmocka_unit_test(the_heap_starts_with_one_chunk),
-        cmocka_unit_test(page_0_is_never_handed_out),
+        cmocka_unit_test(pages_are_numbered_by_their_address),
         cmocka_unit_test(the_heap_grows_when_it_is_full),
         cmocka_unit_test(growth_takes_less_where_a_chunk_is_refused),
         cmocka_unit_test(freed_neighbours_merge),

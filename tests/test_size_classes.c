@@ -14,7 +14,8 @@ static size_t span_bytes(unsigned class)
 static void sizes_rise_strictly_and_are_multiples_of_16(void **state)
 {
     assert_int_equal(size_classes[0].size, 0);
-    FOR_EACH_CLASS(class) {
+    FOR_EACH_CLASS(class)
+    {
         assert_true(size_classes[class].size > size_classes[class - 1].size);
         assert_int_equal(size_classes[class].size % MIN_ALIGN, 0);
     }
@@ -23,7 +24,8 @@ static void sizes_rise_strictly_and_are_multiples_of_16(void **state)
 
 static void the_last_object_ends_within_the_span(void **state)
 {
-    FOR_EACH_CLASS(class) {
+    FOR_EACH_CLASS(class)
+    {
         const struct size_class *c = &size_classes[class];
         assert_in_range(c->objects, 1, SPAN_OBJECTS_MAX);
         assert_true((size_t)c->objects * c->size <= span_bytes(class));
@@ -32,7 +34,8 @@ static void the_last_object_ends_within_the_span(void **state)
 
 static void a_span_leaves_at_most_an_eighth_unused(void **state)
 {
-    FOR_EACH_CLASS(class) {
+    FOR_EACH_CLASS(class)
+    {
         const struct size_class *c = &size_classes[class];
         size_t unused = span_bytes(class) - (size_t)c->objects * c->size;
         assert_true(unused <= span_bytes(class) / 8);
@@ -43,8 +46,8 @@ static void a_span_leaves_at_most_an_eighth_unused(void **state)
 static void a_span_of_objects_up_to_a_page_holds_at_least_8(void **state)
 {
     FOR_EACH_CLASS(class)
-        if (size_classes[class].size <= HEAP_PAGE)
-            assert_true(size_classes[class].objects >= 8);
+    if (size_classes[class].size <= HEAP_PAGE)
+        assert_true(size_classes[class].objects >= 8);
 }
 
 static void page_classes_are_whole_pages_and_one_object_a_span(void **state)
@@ -77,7 +80,8 @@ static void what_is_too_large_has_no_class(void **state)
 /* Of every multiple of 16 within a span: what free meets. A lone object is found by its address. */
 static void the_inverse_divides_every_offset_exactly(void **state)
 {
-    FOR_EACH_CLASS(class) {
+    FOR_EACH_CLASS(class)
+    {
         const struct size_class *c = &size_classes[class];
         size_t end = c->size <= SMALL_MAX ? span_bytes(class) : 1;
         for (size_t offset = 0; offset < end; offset += MIN_ALIGN)
@@ -99,7 +103,7 @@ static void no_offset_but_0_is_a_lone_objects_start(void **state)
 static void magazines_hold_between_one_and_the_most_objects(void **state)
 {
     FOR_EACH_CLASS(class)
-        assert_in_range(size_classes[class].magazine_capacity, 1, MAGAZINE_CAPACITY_MAX);
+    assert_in_range(size_classes[class].magazine_capacity, 1, MAGAZINE_CAPACITY_MAX);
 }
 
 int main(void)

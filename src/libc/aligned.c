@@ -32,8 +32,11 @@ void *alloc_aligned(size_t align, size_t size)
     if (size > REQUEST_MAX || align > REQUEST_MAX)
         return out_of_memory();
     unsigned class = align <= HEAP_PAGE && size <= CLASS_SIZE_MAX ? aligned_class(align, size) : 0;
+    void *p;
+    if (class && mcache_pop(mcache_self(), class, &p))
+        return p;
     if (class)
-        return malloc_inline(size_classes[class].size);
+        return malloc_slow(size_classes[class].size);
     if (!mheap_init())
         return out_of_memory();
     return large_block(mheap_alloc_large(pages_for(size ? size : 1),

@@ -8,8 +8,8 @@
  * its span, or anything that another thread writes.
  *
  * A thread that has no cache yet points at mcache_none, whose magazines hold nothing and take
- * nothing, so that the fast paths need not ask. One whose cache is gone (after its destructors)
- * points at mcache_gone, likewise; its few calls go to the centrals one object at a time.
+ * nothing, so that the fast paths need not ask. So does one whose cache is gone, after its
+ * destructors; its few calls go to the centrals one object at a time.
  */
 #ifndef GOALLOC_MCACHE_H
 #define GOALLOC_MCACHE_H
@@ -37,7 +37,7 @@ struct mcache {
 };
 
 extern GA_HIDDEN __thread struct mcache *mcache_current __attribute__((tls_model("initial-exec")));
-extern GA_HIDDEN struct mcache mcache_none, mcache_gone;
+extern GA_HIDDEN struct mcache mcache_none;
 
 /* The one way to this thread's cache; see GA_TLS_LOAD for why it isn't a plain read. */
 GA_INLINE struct mcache *mcache_self(void)

@@ -93,6 +93,8 @@ static size_t free_at_end(void)
 {
     size_t top = mheap_end();
     size_t run = page_span_load(top - 1);
+    if (!run)
+        return 0; /* foreign memory that the heap goes round */
     struct span *span = mheap_span_at(run);
     bool is_run = span->state == SPAN_FREE && run + span->pages == top;
     return is_run ? span->pages : 0;

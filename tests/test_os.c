@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: MIT
+/* What the library asks of the kernel, the lock, and the reporter. */
+#include "support/test.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include "os/fault.h"
+#include "os/lock.h"
+#include "os/os.h"
+#include "os/report.h"
+
+#define SIZE ((size_t)1 << 20)
+
+/* --- The lock --- */
+
+static struct {
+    struct lock lock;
+    size_t count; /* guarded by lock */
+    pthread_barrier_t start;
+} shared;
+
+static void *count_up(void *times)
+{
+    pthread_barrier_wait(&shared.start);
+    for (size_t i = 0; i < (size_t)(uintptr_t)times; i++) {
+        lock_acquire(&shared.lock);
+        shared.count++;
+        lock_release(&shared.lock);
+    }
+    return NULL;
+}
+
+static void the_lock_excludes(void **state)
+{
+    enum { THREADS = 8, TIMES = 50000 };
+    pthread_t threads[THREADS];
+    shared.count = 0;
+    pthread_barrier_init(&shared.start, NULL, THREADS);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, count_up, (void *)(uintptr_t)TIMES);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(shared.count, (size_t)THREADS * TIMES);
+    assert_false(lock_is_held(&shared.lock));
+}
+
+static atomic_int arrived;
+
+static void *take_once(void *unused)
+{
+    atomic_fetch_add(&arrived, 1);
+    lock_acquire(&shared.lock);
+    shared.count++;
+    lock_release(&shared.lock);
+    return NULL;
+}
+
+/* All sleep in the kernel before it is released, and each release wakes the next. */
+static void a_release_hands_over_to_every_sleeper(void **state)
+{
+    pthread_t threads[10];
+    shared.count = 0;
+    lock_acquire(&shared.lock);
+    assert_true(lock_is_held(&shared.lock));
+    for (size_t i = 0; i < COUNT(threads); i++)
+        pthread_create(&threads[i], NULL, take_once, NULL);
+    while (atomic_load(&arrived) < (int)COUNT(threads) || atomic_load(&shared.lock.word) != 2)
+        usleep(1000);
+    usleep(50000);
+    assert_int_equal(shared.count, 0);
+    lock_release(&shared.lock);
+    for (size_t i = 0; i < COUNT(threads); i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(shared.count, COUNT(threads));
+    assert_false(lock_is_held(&shared.lock));
+}
+
+static void a_lock_without_contention_makes_no_system_call(void **state)
+{
+    size_t before = os_system_calls();
+    for (int i = 0; i < 1000; i++) {
+        lock_acquire(&shared.lock);
+        lock_release(&shared.lock);
+    }
+    assert_int_equal(os_system_calls(), before);
+}
+
+static void a_reset_lock_is_free(void **state)
+{
+    struct lock lock = {0};
+    lock_acquire(&lock);
+    lock_reset(&lock);
+    assert_false(lock_is_held(&lock));
+    lock_acquire(&lock);
+    lock_release(&lock);
+}
+
+/* --- Memory --- */
+
+/* A place where nothing lies. */
+static uintptr_t free_place(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    assert_ptr_not_equal(p, MAP_FAILED);
+    munmap(p, size);
+    return (uintptr_t)p;
+}
+
+static void map_at_maps_zeroed_memory_where_asked(void **state)
+{
+    uintptr_t place = free_place(SIZE);
+    assert_int_equal(os_map_at(place, SIZE), OS_MAPPED);
+    for (size_t i = 0; i < SIZE; i++)
+        assert_int_equal(((unsigned char *)place)[i], 0);
+    memset((void *)place, 1, SIZE);
+    os_unmap(place, SIZE);
+    assert_int_equal(count_mappings(place, place + SIZE), 0);
+}
+
+static void map_at_never_replaces_a_mapping(void **state)
+{
+    size_t page = os_page_size();
+    uintptr_t place = free_place(SIZE);
+    char *foreign = mmap((void *)(place + SIZE / 2), page, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    foreign[0] = 'x';
+    assert_int_equal(os_map_at(place, SIZE), OS_OCCUPIED);
+    assert_int_equal(os_map_at(place + SIZE / 2, page), OS_OCCUPIED);
+    assert_int_equal(os_map_at(place + SIZE / 2 - page, 3 * page), OS_OCCUPIED);
+    assert_int_equal(foreign[0], 'x');
+    assert_int_equal(count_mappings(place, place + SIZE / 2), 0);
+    assert_int_equal(os_map_at(place, SIZE / 2), OS_MAPPED);
+    assert_int_equal(foreign[0], 'x');
+    munmap((void *)place, SIZE);
+}
+
+static void map_at_says_when_there_is_no_memory(void **state)
+{
+    errno = 5;
+    assert_int_equal(os_map_at((uintptr_t)1 << 62, SIZE), OS_NO_MEMORY);
+    assert_int_equal(os_map_at(free_place(SIZE), (size_t)1 << 60), OS_NO_MEMORY);
+    assert_int_equal(errno, 5);
+}
+
+static void map_over_gives_fresh_memory(void **state)
+{
+    uintptr_t place = free_place(SIZE);
+    assert_int_equal(os_map_at(place, SIZE), OS_MAPPED);
+    memset((void *)place, 1, SIZE);
+    assert_true(os_map_over(place + SIZE / 2, SIZE / 2));
+    assert_int_equal(((char *)place)[SIZE / 2 - 1], 1);
+    for (size_t i = SIZE / 2; i < SIZE; i++)
+        assert_int_equal(((char *)place)[i], 0);
+    os_unmap(place, SIZE);
+}
+
+static void released_memory_reads_as_zero(void **state)
+{
+    uintptr_t place = free_place(SIZE);
+    assert_int_equal(os_map_at(place, SIZE), OS_MAPPED);
+    memset((void *)place, 1, SIZE);
+    assert_true(os_release(place, SIZE / 2));
+    for (size_t i = 0; i < SIZE; i++)
+        assert_int_equal(((char *)place)[i], i >= SIZE / 2);
+    memset((void *)place, 2, SIZE); /* the address is still ours */
+    os_unmap(place, SIZE);
+    assert_false(os_release(place, SIZE));
+}
+
+static void moved_pages_keep_their_contents_and_leave_zeros(void **state)
+{
+    uintptr_t place = free_place(2 * SIZE);
+    assert_int_equal(os_map_at(place, 2 * SIZE), OS_MAPPED);
+    char *from = (char *)place, *to = from + SIZE;
+    for (size_t i = 0; i < SIZE; i++)
+        from[i] = (char)(i >> 8);
+    memset(to, 'o', SIZE);
+    errno = 5;
+    bool moved = os_move_pages(place, place + SIZE, SIZE);
+    assert_int_equal(errno, 5);
+    for (size_t i = 0; i < SIZE; i++) {
+        assert_int_equal(to[i], moved ? (char)(i >> 8) : 'o');
+        assert_int_equal(from[i], moved ? 0 : (char)(i >> 8));
+    }
+    from[0] = 'f';
+    assert_int_not_equal(to[0], 'f');
+    munmap((void *)place, 2 * SIZE);
+}
+
+static void system_calls_are_counted(void **state)
+{
+    size_t before = os_system_calls();
+    uintptr_t place = free_place(SIZE);
+    assert_int_equal(os_map_at(place, SIZE), OS_MAPPED);
+    os_release(place, SIZE);
+    os_unmap(place, SIZE);
+    assert_int_equal(os_system_calls(), before + 3);
+}
+
+/* --- The process --- */
+
+static void the_process_is_described(void **state)
+{
+    assert_int_equal(os_page_size(), sysconf(_SC_PAGESIZE));
+    assert_int_equal(os_thread_id(), getpid());
+    assert_false(os_is_setuid());
+    assert_int_equal(os_random_seed(), os_random_seed());
+    uint64_t now = os_nanotime();
+    usleep(2000);
+    assert_in_range(os_nanotime() - now, 2000000, UINT64_C(60000000000));
+}
+
+static void resident_bytes_follow_what_is_touched(void **state)
+{
+    uintptr_t place = free_place(16 * SIZE);
+    size_t before = os_resident_bytes();
+    assert_true(before > 0);
+    assert_int_equal(os_map_at(place, 16 * SIZE), OS_MAPPED);
+    memset((void *)place, 1, 16 * SIZE);
+    assert_true(os_resident_bytes() >= before + 15 * SIZE);
+    os_unmap(place, 16 * SIZE);
+}
+
+/* --- Text --- */
+
+static void formats_are_like_printfs(void **state)
+{
+    char ours[200], theirs[200];
+    struct text text;
+    text_init(&text, ours, sizeof(ours));
+#define COMPARE(...)                                                                               \
+    do {                                                                                           \
+        text_init(&text, ours, sizeof(ours));                                                      \
+        text_add(&text, __VA_ARGS__);                                                              \
+        snprintf(theirs, sizeof(theirs), __VA_ARGS__);                                             \
+        assert_string_equal(ours, theirs);                                                         \
+    } while (0)
+    COMPARE("nothing to format");
+    COMPARE("%s and %s", "one", "");
+    COMPARE("%d %d %d %d", 0, -1, INT32_MAX, INT32_MIN);
+    COMPARE("%u %u", 0u, UINT32_MAX);
+    COMPARE("%zu %zu %zx", (size_t)0, SIZE_MAX, SIZE_MAX);
+    COMPARE("%p", (void *)(uintptr_t)0x123456789abc);
+    COMPARE("%c%c%%", 'a', 'b');
+    COMPARE("[%8zu] [%-8zu] [%3d] [%-5d]", (size_t)42, (size_t)42, -7, -7);
+    COMPARE("[%10s] [%-10s] [%2s]", "right", "left", "longer");
+    COMPARE("[%4u]", 123456u);
+#undef COMPARE
+}
+
+static void text_that_does_not_fit_is_cut(void **state)
+{
+    char buffer[16];
+    struct text text;
+    memset(buffer, '#', sizeof(buffer));
+    text_init(&text, buffer, 8);
+    text_add(&text, "%s", "123456789");
+    assert_string_equal(buffer, "1234567");
+    text_add(&text, "%zu", (size_t)99);
+    assert_string_equal(buffer, "1234567");
+    assert_int_equal(buffer[8], '#');
+    text_init(&text, buffer, 8);
+    text_add(&text, "%20s", "x");
+    assert_string_equal(buffer, "       ");
+}
+
+static void print_lines(void *argument)
+{
+    char long_text[1000];
+    memset(long_text, 'x', sizeof(long_text) - 1);
+    long_text[sizeof(long_text) - 1] = '\0';
+    errno = 5;
+    report_line("%s %u", "a line", 1u);
+    report_line("%s", long_text);
+    CHILD_CHECK(errno == 5);
+}
+
+static void a_report_is_one_line_and_a_long_one_is_cut(void **state)
+{
+    struct child child;
+    child_run(&child, print_lines, NULL);
+    assert_int_equal(child.status, 0);
+    assert_ptr_equal(strstr(child.text, "goalloc: a line 1\ngoalloc: xxx"), child.text);
+    size_t length = strlen(child.text);
+    assert_in_range(length, 300, 600);
+    assert_int_equal(child.text[length - 1], '\n');
+    assert_int_equal(child.text[length - 2], 'x');
+}
+
+static void die(void *argument)
+{
+    report_fatal("the end of %d", 7);
+}
+
+static void a_fatal_report_aborts(void **state)
+{
+    assert_child_aborts(die, NULL, "goalloc: the end of 7\n");
+}
+
+/* --- Faults, in debug builds --- */
+
+#ifdef GOALLOC_DEBUG
+static size_t maps_until_failure(long at, bool forever)
+{
+    uintptr_t place = free_place(SIZE);
+    size_t calls = 0;
+    atomic_store(&os_fault_forever, forever);
+    atomic_store(&os_fault_at, at);
+    while (calls < 10 && os_map_at(place, SIZE) == OS_MAPPED) {
+        os_unmap(place, SIZE);
+        calls++;
+    }
+    return calls;
+}
+
+static void the_chosen_call_fails_and_no_other(void **state)
+{
+    uintptr_t place = free_place(SIZE);
+    assert_int_equal(maps_until_failure(0, false), 10);
+    for (long at = 1; at <= 5; at++) {
+        assert_int_equal(maps_until_failure(at, false), at - 1);
+        assert_int_equal(os_map_at(place, SIZE), OS_MAPPED);
+        os_unmap(place, SIZE);
+    }
+}
+
+static void all_calls_from_the_chosen_one_fail(void **state)
+{
+    uintptr_t place = free_place(SIZE);
+    assert_int_equal(maps_until_failure(3, true), 2);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(os_map_at(place, SIZE), OS_NO_MEMORY);
+    assert_false(os_map_over(place, SIZE));
+    assert_false(os_release(place, SIZE));
+    assert_false(os_move_pages(place, place + SIZE, SIZE));
+    atomic_store(&os_fault_at, 0);
+    atomic_store(&os_fault_forever, false);
+    assert_int_equal(os_map_at(place, SIZE), OS_MAPPED);
+    os_unmap(place, SIZE);
+}
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_lock_excludes),
+        cmocka_unit_test(a_release_hands_over_to_every_sleeper),
+        cmocka_unit_test(a_lock_without_contention_makes_no_system_call),
+        cmocka_unit_test(a_reset_lock_is_free),
+        cmocka_unit_test(map_at_maps_zeroed_memory_where_asked),
+        cmocka_unit_test(map_at_never_replaces_a_mapping),
+        cmocka_unit_test(map_at_says_when_there_is_no_memory),
+        cmocka_unit_test(map_over_gives_fresh_memory),
+        cmocka_unit_test(released_memory_reads_as_zero),
+        cmocka_unit_test(moved_pages_keep_their_contents_and_leave_zeros),
+        cmocka_unit_test(system_calls_are_counted),
+        cmocka_unit_test(the_process_is_described),
+        cmocka_unit_test(resident_bytes_follow_what_is_touched),
+        cmocka_unit_test(formats_are_like_printfs),
+        cmocka_unit_test(text_that_does_not_fit_is_cut),
+        cmocka_unit_test(a_report_is_one_line_and_a_long_one_is_cut),
+        cmocka_unit_test(a_fatal_report_aborts),
+#ifdef GOALLOC_DEBUG
+        cmocka_unit_test(the_chosen_call_fails_and_no_other),
+        cmocka_unit_test(all_calls_from_the_chosen_one_fail),
+#endif
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
