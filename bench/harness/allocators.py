@@ -92,23 +92,23 @@ def parse_contender(text):
     return Allocator(name, os.path.abspath(path), options)
 
 
-def peers(wanted=None):
-    """glibc and Debian's three, in a fixed order. A missing one is an error."""
+def peers(may_be_missing):
+    """glibc and Debian's three, in a fixed order. A missing one is an error, if it may not be."""
     found = [Allocator("glibc", peer=True)]
     for name, file, package in PEERS:
         path = find_library(file)
-        if path is None:
+        if path is None and not may_be_missing:
             raise UsageError("%s isn't installed: apt-get install %s, or ./dev bench, which does it"
                              % (file, package))
         found.append(Allocator(name, path, peer=True))
     return found
 
 
-def choose(lib, contenders, with_ours, only):
-    """All allocators of a run, ours last."""
-    chosen = peers() + [parse_contender(text) for text in contenders]
+def choose(lib, contenders, with_ours, only, to_be_built=False):
+    """All allocators of a run, ours last. With to_be_built, peers and ours needn't be there yet."""
+    chosen = peers(to_be_built) + [parse_contender(text) for text in contenders]
     if with_ours:
-        if not os.path.isfile(lib):
+        if not os.path.isfile(lib) and not to_be_built:
             raise UsageError("there is no %s: build it with ./dev build, or run the peers alone "
                              "with --no-goalloc" % lib)
         chosen.append(Allocator(OURS, os.path.abspath(lib)))

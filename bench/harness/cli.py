@@ -72,7 +72,7 @@ def parser():
                    help="where the benchmarks were built (default build-bench)")
     p.add_argument("--out", default=str(TOP / "bench" / "out"), metavar="DIR",
                    help="where the reports go (default bench/out)")
-    p.add_argument("--check", action="store_true", help="only look whether this could be run")
+    p.add_argument("--check", action="store_true", help="only look whether the command line is right: nothing need be built yet")
     return p
 
 
@@ -189,14 +189,15 @@ def stop_on_term(_number, _frame):
 def main(argv):
     try:
         options = parse(argv)
-        chosen = allocators.choose(options.lib, options.vs, not options.no_goalloc, options.only)
+        chosen = allocators.choose(options.lib, options.vs, not options.no_goalloc, options.only,
+                                   to_be_built=options.check)
+        if options.check:
+            return 0
         run = Run(options, chosen)
         stages = plan(run)
     except UsageError as error:
         print("bench/run: %s" % error, file=sys.stderr)
         return 2
-    if options.check:
-        return 0
     signal.signal(signal.SIGTERM, stop_on_term)
     busy_note(run)
     measure(run, stages)
