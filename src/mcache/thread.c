@@ -195,12 +195,12 @@ void mcache_flush_idle(void)
 
 void mcache_lock_for_fork(void)
 {
-    lock_acquire(&registry.lock);
+    lock_freeze(&registry.lock);
 }
 
 void mcache_unlock_after_fork(void)
 {
-    lock_release(&registry.lock);
+    lock_thaw(&registry.lock);
 }
 
 void mcache_reset_in_child(void)

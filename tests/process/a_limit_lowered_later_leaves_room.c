@@ -3,7 +3,7 @@
 // A program that lowers RLIMIT_AS after its start, to little more than it seems to need, can still
 // mmap and start threads: the allocator holds no large reservation that would count.
 
-#include "limits.h"
+#include "address_space.h"
 
 #include <pthread.h>
 #include <sys/mman.h>

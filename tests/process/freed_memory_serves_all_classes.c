@@ -3,7 +3,7 @@
 // When a process has used up all memory it may have with blocks of one size and frees them, blocks
 // of any other size can be allocated: what lies in caches of one class isn't lost to the others.
 
-#include "limits.h"
+#include "address_space.h"
 
 static const size_t sizes[] = {16, 100, 1000, 8192, 65536, 300000, 1 << 20, 5 << 20};
 

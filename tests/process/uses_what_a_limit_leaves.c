@@ -3,7 +3,7 @@
 // Of the address space that RLIMIT_AS leaves to a program, here 512 MB less what it has mapped at
 // start, at least 85 % can be allocated, whatever the size of its blocks.
 
-#include "limits.h"
+#include "address_space.h"
 
 #define LIMIT   ((size_t)512 << 20)
 #define PERCENT 85

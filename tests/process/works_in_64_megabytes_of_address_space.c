@@ -3,7 +3,7 @@
 // Under `ulimit -v 65536` programs start, and one that allocates until there's no more is told so
 // by NULL and ENOMEM, from every entry point; what it then frees it can allocate again.
 
-#include "limits.h"
+#include "address_space.h"
 
 #include <malloc.h>
 #include <pthread.h>

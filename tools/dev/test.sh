@@ -15,6 +15,7 @@ verb_test() {
         programs_suite 7200 "$@"
         ;;
     stress) meson_suite "stress" debug 1800 --suite stress ;;
+    bench) bench_suite 600 ;;
     '') all_quick_suites ;;
     *) matching_suites "$@" ;;
     esac
@@ -32,6 +33,7 @@ all_quick_suites() {
     GOALLOC_STRESS_SECONDS=30 meson_suite "stress" debug 300 --suite stress
     GOALLOC_STRESS_SECONDS=10 meson_suite "stress, ubsan" ubsan 300 --suite stress
     programs_suite 900 --quick
+    bench_suite 600
 }
 
 # meson_suite NAME VARIANT SECONDS MESON-ARGUMENT…
@@ -88,22 +90,41 @@ ending() {
 # programs_suite SECONDS ARGUMENT…: the runner under tests/programs, which closes with a line
 # `N passed, N failed` of its own, and perhaps one `N skipped`.
 programs_suite() {
-    local limit=$1 start=$SECONDS log=build/programs.log last status=0
+    local limit=$1 start=$SECONDS
     shift
     say "programs: building"
     if ! (build_library); then
         record programs 0 1 0 $((SECONDS - start)) "the build failed"
         return
     fi
-    say "programs: testing"
-    timeout --kill-after=20 "$limit" tests/programs/run "$@" </dev/null 2>&1 | tee "$log" ||
-        status=${PIPESTATUS[0]}
+    runner_suite programs "$limit" tests/programs/run "$@"
+}
+
+# Whether every benchmark still gives a figure; no figure is judged.
+bench_suite() {
+    local limit=$1 start=$SECONDS
+    source tools/dev/bench.sh
+    say "bench: building"
+    if ! (prepare_bench); then
+        record bench 0 1 0 $((SECONDS - start)) "the benchmarks can't be run"
+        return
+    fi
+    runner_suite bench "$limit" bench/smoke
+}
+
+# runner_suite NAME SECONDS COMMAND…: a runner that closes with a line `N passed, N failed` of its
+# own, perhaps followed by `, N skipped`.
+runner_suite() {
+    local name=$1 limit=$2 start=$SECONDS log=build/$1.log last status=0
+    shift 2
+    say "$name: testing"
+    timeout --kill-after=20 "$limit" "$@" </dev/null 2>&1 | tee "$log" || status=${PIPESTATUS[0]}
     last=$(grep -E '[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1) || last=
     local passed failed skipped
     passed=$(count passed "$last")
     failed=$(count failed "$last")
     skipped=$(count skipped "$(grep -E '^[0-9]+ skipped' "$log")")
-    record programs "$passed" "$(failures "$failed" "$status")" "$skipped" \
+    record "$name" "$passed" "$(failures "$failed" "$status")" "$skipped" \
         $((SECONDS - start)) "$last$(ending "$failed" "$status")"
 }
 

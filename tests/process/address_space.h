@@ -2,8 +2,8 @@
 /*
  * limits.h: for promises about a limited address space.
  */
-#ifndef GOALLOC_PROCESS_LIMITS_H
-#define GOALLOC_PROCESS_LIMITS_H
+#ifndef GOALLOC__ADDRESS_SPACE_H
+#define GOALLOC__ADDRESS_SPACE_H
 
 #include <errno.h>
 #include <sys/resource.h>
