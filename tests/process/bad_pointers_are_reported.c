@@ -77,6 +77,13 @@ static void free_mapped(void)
     free(mapped_address());
 }
 
+/* Where programs lie that aren't position-independent. */
+static void free_low_mapping(void)
+{
+    void *wish = (void *)(uintptr_t)0x10000000;
+    free(note(mmap(wish, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)));
+}
+
 static void free_low_address(void)
 {
     free(note((void *)(uintptr_t)64));
@@ -215,6 +222,7 @@ static const struct mistake {
     {free_stack, "free of a stack address", "free of a foreign pointer", NULL},
     {free_static, "free of a static address", "free of a foreign pointer", NULL},
     {free_mapped, "free of a mapping", "free of a foreign pointer", NULL},
+    {free_low_mapping, "free of a low mapping", "free of a foreign pointer", NULL},
     {free_low_address, "free of a number", "free of a foreign pointer", NULL},
     {free_beyond_heap, "free beyond the heap", "free of a foreign pointer", NULL},
     {free_misaligned_small, "free of a misaligned address", "misaligned", "of 112 bytes"},
