@@ -15,16 +15,21 @@
 #include <string.h>
 #include <time.h>
 
+#include "phase.h"
 #include "rows.h"
 #include "rss.h"
 
 enum { DEFAULT_THREADS = 2, MAX_THREADS = 256 };
 
+// When memory is looked at: before the row's setup, after its teardown, some time later.
+enum { START, END, SETTLED, LOOKS };
+
 struct options {
     const char *rows;
-    double min_time; // seconds a row is measured for
-    long iterations; // instead of min_time, if above 0
-    double settle;   // seconds to wait after a row before its last look at memory
+    const char *phase; // a program about memory over time instead of rows
+    double min_time;   // seconds a row is measured for
+    long iterations;   // instead of min_time, if above 0
+    double settle;     // seconds to wait after a row before its last look at memory
     unsigned threads;
     bool json, quick, list;
 };
@@ -32,6 +37,7 @@ struct options {
 static const char usage_text[] =
     "usage: ga_bench [--rows REGEX] [--min-time SECONDS] [--iterations N] [--threads N]\n"
     "                [--settle SECONDS] [--quick] [--json] [--list]\n"
+    "       ga_bench --phase NAME [--quick]\n"
     "\n"
     "  --rows REGEX      rows whose name matches (extended, anywhere in the name)\n"
     "  --min-time S      measure each row for at least S seconds (default 0.3)\n"
@@ -41,13 +47,23 @@ static const char usage_text[] =
     "  --quick           smaller working sets; a smoke test, not a measurement\n"
     "  --json            one JSON object a line instead of a table\n"
     "  --list            print the rows' names and stop\n"
+    "  --phase NAME      a program about memory over time; prints one JSON line\n"
     "\n"
     "The allocator under test is the process's: run it with LD_PRELOAD=path.so.\n";
 
-static void usage_error(const char *what, const char *arg)
+static _Noreturn void usage_error(const char *what, const char *arg)
 {
     fprintf(stderr, "ga_bench: %s '%s' (see ga_bench --help)\n", what, arg);
     exit(2);
+}
+
+static _Noreturn void usage(void)
+{
+    fputs(usage_text, stdout);
+    puts("\nThe programs about memory over time:");
+    for (const struct phase_program *p = phase_programs; p->name; p++)
+        printf("  %-16s  %s\n", p->name, p->what);
+    exit(0);
 }
 
 static double number(const char *option, const char *text, double lo, double hi)
@@ -74,6 +90,7 @@ static void parse(int argc, char **argv, struct options *o)
         {"json", no_argument, NULL, 'j'},
         {"list", no_argument, NULL, 'l'},
         {"help", no_argument, NULL, 'h'},
+        {"phase", required_argument, NULL, 'p'},
         {NULL, 0, NULL, 0},
     };
     int c;
@@ -104,9 +121,11 @@ static void parse(int argc, char **argv, struct options *o)
         case 'l':
             o->list = true;
             break;
+        case 'p':
+            o->phase = optarg;
+            break;
         case 'h':
-            fputs(usage_text, stdout);
-            exit(0);
+            usage();
         default:
             usage_error("unknown or incomplete option", argv[optind - 1]);
         }
@@ -124,8 +143,7 @@ static void settle(double seconds)
 }
 
 static void print_json(const struct bench_row *row, const struct bench *b,
-                       const struct bench_result *r, const struct rss *end,
-                       const struct rss *settled)
+                       const struct bench_result *r, const struct rss looks[LOOKS])
 {
     double ops = (double)r->iterations * (double)b->ops;
     printf("{\"row\":\"%s\",\"ns\":%.6g,\"cpu_ns\":%.6g,\"wall_s\":%.6g,\"cpu_s\":%.6g,"
@@ -137,10 +155,11 @@ static void print_json(const struct bench_row *row, const struct bench *b,
         printf("\"check\":\"%016llx\",", (unsigned long long)b->check);
     for (unsigned i = 0; i < b->ncounters; i++)
         printf("\"%s\":%.6g,", b->counters[i].name, b->counters[i].value);
-    printf("\"peak_kb\":%llu,\"end_kb\":%llu,\"settled_kb\":%llu,\"lazy_kb\":%llu,\"maps\":%llu}\n",
-           (unsigned long long)end->peak_kb, (unsigned long long)end->rss_kb,
-           (unsigned long long)settled->rss_kb, (unsigned long long)settled->lazy_kb,
-           (unsigned long long)end->maps);
+    printf("\"start_kb\":%llu,\"peak_kb\":%llu,\"end_kb\":%llu,\"settled_kb\":%llu,"
+           "\"lazy_kb\":%llu,\"maps\":%llu}\n",
+           (unsigned long long)looks[START].rss_kb, (unsigned long long)looks[END].peak_kb,
+           (unsigned long long)looks[END].rss_kb, (unsigned long long)looks[SETTLED].rss_kb,
+           (unsigned long long)looks[SETTLED].lazy_kb, (unsigned long long)looks[END].maps);
 }
 
 static void print_table(const struct bench_row *row, const struct bench *b,
@@ -157,6 +176,7 @@ static bool run_row(const struct bench_row *registered, const struct options *o)
     struct bench_row row = *registered;
     struct bench b = {.threads = row.threads, .quick = o->quick};
     struct bench_result r;
+    struct rss looks[LOOKS] = {[START] = rss_read()};
     memcpy(b.arg, row.arg, sizeof b.arg);
     if (o->iterations > 0 && row.iterations == 0)
         row.iterations = o->iterations;
@@ -164,29 +184,25 @@ static bool run_row(const struct bench_row *registered, const struct options *o)
         fprintf(stderr, "ga_bench: %s: %s\n", row.name, b.error ? b.error : "no figure");
         return false;
     }
-    struct rss end = rss_read();
-    struct rss settled = end;
+    looks[END] = looks[SETTLED] = rss_read();
     if (o->settle > 0) {
         settle(o->settle);
-        settled = rss_read();
+        looks[SETTLED] = rss_read();
     }
     if (o->json)
-        print_json(&row, &b, &r, &end, &settled);
+        print_json(&row, &b, &r, looks);
     else
-        print_table(&row, &b, &r, &end);
+        print_table(&row, &b, &r, &looks[END]);
     fflush(stdout);
     return true;
 }
 
-int main(int argc, char **argv)
+// The exit status.
+static int run_rows(const struct options *o)
 {
-    struct options o = {.rows = ".", .min_time = 0.3, .threads = DEFAULT_THREADS};
-    parse(argc, argv, &o);
-    rows_register(o.threads);
-
     regex_t re;
-    if (regcomp(&re, o.rows, REG_EXTENDED | REG_NOSUB) != 0)
-        usage_error("not a regular expression:", o.rows);
+    if (regcomp(&re, o->rows, REG_EXTENDED | REG_NOSUB) != 0)
+        usage_error("not a regular expression:", o->rows);
     unsigned n, matched = 0;
     bool ok = true;
     const struct bench_row *rows = rows_all(&n);
@@ -194,13 +210,26 @@ int main(int argc, char **argv)
         if (regexec(&re, rows[i].name, 0, NULL, 0) != 0)
             continue;
         matched++;
-        if (o.list)
+        if (o->list)
             puts(rows[i].name);
         else
-            ok = run_row(&rows[i], &o) && ok;
+            ok = run_row(&rows[i], o) && ok;
     }
     regfree(&re);
     if (matched == 0)
-        usage_error("no row matches", o.rows);
+        usage_error("no row matches", o->rows);
     return ok ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.rows = ".", .min_time = 0.3, .threads = DEFAULT_THREADS};
+    parse(argc, argv, &o);
+    if (o.phase) {
+        if (!phase_run(o.phase, o.quick))
+            usage_error("no program about memory is called", o.phase);
+        return 0;
+    }
+    rows_register(o.threads);
+    return run_rows(&o);
 }

@@ -43,4 +43,11 @@ void rows_register(unsigned threads)
     threaded_sharing_rows(threads);
     threaded_churn_rows(threads);
     threaded_independent_rows(threads);
+    shape_factor_rows();
+    shape_logic_rows();
+    shape_nbody_rows();
+    shape_parser_rows();
+    shape_lru_rows();
+    shape_json_rows();
+    shape_torture_rows();
 }

@@ -34,5 +34,12 @@ void threaded_exchange_rows(unsigned threads);
 void threaded_sharing_rows(unsigned threads);
 void threaded_churn_rows(unsigned threads);
 void threaded_independent_rows(unsigned threads);
+void shape_factor_rows(void);
+void shape_logic_rows(void);
+void shape_nbody_rows(void);
+void shape_parser_rows(void);
+void shape_lru_rows(void);
+void shape_json_rows(void);
+void shape_torture_rows(void);
 
 #endif

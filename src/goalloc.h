@@ -56,6 +56,15 @@ GA_INLINE size_t round_down(size_t n, size_t power_of_two)
     return n & ~(power_of_two - 1);
 }
 
+/* Without -mpopcnt, which not every x86-64 has, gcc's builtin is a call. */
+GA_INLINE unsigned count_bits(uint64_t word)
+{
+    word -= word >> 1 & UINT64_C(0x5555555555555555);
+    word = (word & UINT64_C(0x3333333333333333)) + (word >> 2 & UINT64_C(0x3333333333333333));
+    word = (word + (word >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    return (unsigned)(word * UINT64_C(0x0101010101010101) >> 56);
+}
+
 GA_INLINE size_t pages_for(size_t bytes)
 {
     return (bytes + HEAP_PAGE - 1) >> HEAP_PAGE_SHIFT;

@@ -42,16 +42,18 @@
 #endif
 
 /*
- * A word that other threads store atomically, where any of its values will do. A relaxed load in all
- * but name: gcc doesn't fold an atomic load into the compare that uses it.
+ * A word that other threads access too, where any of its values will do. Relaxed in all but name:
+ * gcc doesn't fold an atomic load into the compare that uses it, nor join atomic stores in a row.
  */
 #if defined(__SANITIZE_THREAD__)
 /* ThreadSanitizer's shadow fills the middle of the address space. */
 #define GA_LOW_ADDRESSES  1
 #define GA_LOAD_ANY(word) __atomic_load_n(&(word), __ATOMIC_RELAXED)
+#define GA_STORE_ANY(word, value) __atomic_store_n(&(word), value, __ATOMIC_RELAXED)
 #else
 #define GA_LOW_ADDRESSES  0
 #define GA_LOAD_ANY(word) (word)
+#define GA_STORE_ANY(word, value) ((void)((word) = (value)))
 #endif
 
 /*
@@ -66,10 +68,15 @@
 #endif
 
 /*
- * Makes the compiler forget what it knows of a pointer's value, so that each field is reached from it
- * by one indexed address rather than by an address computed beforehand.
+ * Makes the compiler forget what it knows of an index, so that each access computes its own address
+ * from it, for nothing, rather than share one computed beforehand. It and the thread's cache are kept
+ * out of rax, where malloc's result belongs.
  */
-#define GA_FORGET(pointer) __asm__("" : "+r"(pointer))
+#if defined(__x86_64__)
+#define GA_FORGET(index) __asm__("" : "+c"(index))
+#else
+#define GA_FORGET(index) __asm__("" : "+r"(index))
+#endif
 
 /*
  * The address of a thread-local variable through the thread pointer, read anew at each use.
@@ -80,7 +87,7 @@
  */
 #if defined(__x86_64__)
 #define GA_TLS_LOAD(out, symbol)                                                                   \
-    __asm__ volatile("movq " #symbol "@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=r"(out))
+    __asm__ volatile("movq " #symbol "@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=d"(out))
 #define GA_TLS_STORE(symbol, value)                                                                \
     do {                                                                                           \
         void *ga_tls_offset_;                                                                      \

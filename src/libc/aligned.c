@@ -32,12 +32,12 @@ void *alloc_aligned(size_t align, size_t size)
     if (size > REQUEST_MAX || align > REQUEST_MAX)
         return out_of_memory();
     unsigned class = align <= HEAP_PAGE && size <= CLASS_SIZE_MAX ? aligned_class(align, size) : 0;
+    void *p;
+    if (class && mcache_pop(mcache_self(), class, &p))
+        return p;
     if (class)
-        return malloc_inline(size_classes[class].size);
-    if (!mheap_init())
-        return out_of_memory();
-    return large_block(mheap_alloc_large(pages_for(size ? size : 1),
-                                         align > HEAP_PAGE ? align : HEAP_PAGE));
+        return malloc_slow(size_classes[class].size);
+    return large_block(alloc_large(size ? size : 1, align > HEAP_PAGE ? align : HEAP_PAGE));
 }
 
 GA_EXPORT void *memalign(size_t align, size_t size)

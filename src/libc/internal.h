@@ -33,12 +33,14 @@ void *malloc_slow(size_t size);
 void free_slow(void *p, unsigned class);
 /* A large block as C sees it; sets ENOMEM. */
 void *large_block(struct span *span);
+/* A large block; drains the caches before it gives up. NULL: out of memory. */
+struct span *alloc_large(size_t size, size_t align);
 
 GA_INLINE void *malloc_inline(size_t size)
 {
     if (GA_LIKELY(size <= SMALL_BYTE_MAX)) {
-        void *p = mcache_pop(mcache_self(), size_class_by_byte[size]);
-        if (GA_LIKELY(p != NULL))
+        void *p;
+        if (GA_LIKELY(mcache_pop(mcache_self(), size_class_by_byte[size], &p)))
             return p;
     }
     return malloc_slow(size);

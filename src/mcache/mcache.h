@@ -8,8 +8,8 @@
  * its span, or anything that another thread writes.
  *
  * A thread that has no cache yet points at mcache_none, whose magazines hold nothing and take
- * nothing, so that the fast paths need not ask. One whose cache is gone (after its destructors)
- * points at mcache_gone, likewise; its few calls go to the centrals one object at a time.
+ * nothing, so that the fast paths need not ask. So does one whose cache is gone, after its
+ * destructors; its few calls go to the centrals one object at a time.
  */
 #ifndef GOALLOC_MCACHE_H
 #define GOALLOC_MCACHE_H
@@ -37,7 +37,7 @@ struct mcache {
 };
 
 extern GA_HIDDEN __thread struct mcache *mcache_current __attribute__((tls_model("initial-exec")));
-extern GA_HIDDEN struct mcache mcache_none, mcache_gone;
+extern GA_HIDDEN struct mcache mcache_none;
 
 /* The one way to this thread's cache; see GA_TLS_LOAD for why it isn't a plain read. */
 GA_INLINE struct mcache *mcache_self(void)
@@ -58,18 +58,20 @@ bool mcache_has(unsigned class);
 
 /* --- Fast paths --- */
 
-/* Pops an object, or NULL where the slow path must be taken. */
-GA_INLINE void *mcache_pop(struct mcache *cache, size_t class)
+/* Pops an object; false where the slow path must be taken. */
+GA_INLINE bool mcache_pop(struct mcache *cache, size_t class, void **out)
 {
     void *p = cache->next[class];
     void *below = cache->top[class][-2];
     /* Equal: both are NULL, since nothing is loaded and a magazine's floor is two deep; or one block
      * was freed twice in a row. The slow path finds out. */
     if (GA_UNLIKELY(p == below))
-        return NULL;
+        return false;
+    GA_FORGET(class);
     cache->next[class] = below;
     GA_ADD_IN_PLACE(cache->top[class], -(long)sizeof(void *));
-    return p;
+    *out = p;
+    return true;
 }
 
 /* Pushes an object; false where the slow path must be taken. */
@@ -79,8 +81,9 @@ GA_INLINE bool mcache_push(struct mcache *cache, size_t class, void *p)
     if (GA_UNLIKELY((struct magazine *)top == cache->loaded[class]))
         return false;
     *top = p;
+    GA_FORGET(class);
     GA_ADD_IN_PLACE(cache->top[class], sizeof(void *));
-    GA_FORGET(cache);
+    GA_FORGET(class);
     cache->next[class] = p;
     return true;
 }

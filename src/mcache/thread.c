@@ -2,7 +2,7 @@
 /*
  * thread.c: which cache a thread has, from its first malloc to after its last destructor.
  *
- *   mcache_none --first slow path--> a cache --last destructor round--> mcache_gone
+ *   mcache_none --first slow path--> a cache --last destructor round--> mcache_none, thread_gone set
  *
  * Place: mcache.c's slow paths ask for the thread's cache; the C library calls the destructor.
  *
@@ -26,15 +26,14 @@
 struct none_magazine mcache_none_magazine;
 
 /* [0 ... n] is the only way to say this once, and gcc and clang both have it. */
-#define NO_MAGAZINES                                                                               \
-    {                                                                                              \
-        .top = {[0 ... SIZE_CLASS_COUNT - 1] = (void **)&mcache_none_magazine.magazine},           \
-        .loaded = {[0 ... SIZE_CLASS_COUNT - 1] = &mcache_none_magazine.magazine},                 \
-    }
-struct mcache mcache_none = NO_MAGAZINES;
-struct mcache mcache_gone = NO_MAGAZINES;
+struct mcache mcache_none = {
+    .top = {[0 ... SIZE_CLASS_COUNT - 1] = (void **)&mcache_none_magazine.magazine},
+    .loaded = {[0 ... SIZE_CLASS_COUNT - 1] = &mcache_none_magazine.magazine},
+};
 
 __thread struct mcache *mcache_current __attribute__((tls_model("initial-exec"))) = &mcache_none;
+/* Not NULL once this thread's cache has been given up. */
+static __thread void *thread_gone __attribute__((tls_model("initial-exec"), used));
 
 static struct {
     struct lock lock;
@@ -49,6 +48,13 @@ static struct {
 static void set_current(struct mcache *cache)
 {
     GA_TLS_STORE(mcache_current, cache);
+}
+
+static bool is_gone(void)
+{
+    void *gone;
+    GA_TLS_LOAD(gone, thread_gone);
+    return gone != NULL;
 }
 
 /* --- A thread's beginning --- */
@@ -109,8 +115,8 @@ struct mcache *mcache_attached(void)
 {
     struct mcache *cache = mcache_self();
     if (GA_LIKELY(cache != &mcache_none))
-        return cache == &mcache_gone ? NULL : cache;
-    cache = take_cache();
+        return cache;
+    cache = is_gone() ? NULL : take_cache();
     if (!cache)
         return NULL;
     /* First the cache, then the key: pthread_setspecific may itself call malloc. */
@@ -149,7 +155,8 @@ static void destroy(void *value)
         pthread_setspecific(registry.key, cache);
         return;
     }
-    set_current(&mcache_gone);
+    set_current(&mcache_none);
+    GA_TLS_STORE(thread_gone, cache);
     retire(cache);
 }
 
@@ -160,7 +167,7 @@ void mcache_init_process(void)
     registry.key_made = pthread_key_create(&registry.key, destroy) == 0;
     /* A cache that this thread got before the key existed. */
     struct mcache *cache = mcache_self();
-    if (registry.key_made && cache != &mcache_none && cache != &mcache_gone)
+    if (registry.key_made && cache != &mcache_none)
         pthread_setspecific(registry.key, cache);
 }
 
@@ -169,7 +176,7 @@ void mcache_init_process(void)
 void mcache_flush_self(void)
 {
     struct mcache *cache = mcache_self();
-    if (cache != &mcache_none && cache != &mcache_gone)
+    if (cache != &mcache_none)
         mcache_flush(cache);
 }
 
@@ -188,12 +195,12 @@ void mcache_flush_idle(void)
 
 void mcache_lock_for_fork(void)
 {
-    lock_acquire(&registry.lock);
+    lock_freeze(&registry.lock);
 }
 
 void mcache_unlock_after_fork(void)
 {
-    lock_release(&registry.lock);
+    lock_thaw(&registry.lock);
 }
 
 void mcache_reset_in_child(void)

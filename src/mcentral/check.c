@@ -18,7 +18,7 @@ static unsigned bits_set(const struct span *span)
 {
     unsigned set = 0;
     for (unsigned i = 0; i < SPAN_OBJECTS_MAX / 64; i++)
-        set += (unsigned)__builtin_popcountl(span->bits[i]);
+        set += count_bits(span->bits[i]);
     return set - (SPAN_OBJECTS_MAX - span->objects);
 }
 

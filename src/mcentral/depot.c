@@ -132,13 +132,13 @@ void mcentral_trim(unsigned class, bool all)
 void mcentral_lock_all(void)
 {
     for (unsigned class = 0; class < SIZE_CLASS_COUNT; class++)
-        lock_acquire(&mcentrals[class].lock);
+        lock_freeze(&mcentrals[class].lock);
 }
 
 void mcentral_unlock_all(void)
 {
     for (unsigned class = SIZE_CLASS_COUNT; class-- > 0;)
-        lock_release(&mcentrals[class].lock);
+        lock_thaw(&mcentrals[class].lock);
 }
 
 void mcentral_reset_in_child(void)

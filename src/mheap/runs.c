@@ -182,7 +182,7 @@ size_t pages_count_dirty(size_t page, size_t pages)
     for (size_t covered; pages; page += covered, pages -= covered) {
         uint64_t mask = word_mask(page, pages, &covered);
         uint64_t word = __atomic_load_n(dirty_word(page), __ATOMIC_RELAXED);
-        count += (size_t)__builtin_popcountl(word & mask);
+        count += count_bits(word & mask);
     }
     return count;
 }

@@ -26,8 +26,15 @@ static void set_class_bytes(size_t page, size_t pages, unsigned class)
 
 void span_map_pages(struct span *span, size_t from_page, size_t pages)
 {
-    for (size_t i = from_page; i < from_page + pages; i++)
-        page_span_store(i, span->page);
+    uint32_t first = span->page;
+    for (size_t end = from_page + pages, stop; from_page < end; from_page = stop) {
+        uint32_t *entries = mheap_arena_of(from_page)->page_span;
+        stop = (from_page / ARENA_PAGES + 1) * ARENA_PAGES;
+        stop = stop < end ? stop : end;
+        size_t last = (stop - 1) % ARENA_PAGES;
+        for (size_t i = from_page % ARENA_PAGES; i <= last; i++)
+            GA_STORE_ANY(entries[i], first);
+    }
 }
 
 struct span *span_init(size_t page, size_t pages, enum span_state state, unsigned class)

@@ -12,13 +12,18 @@
 #include "../mheap/mheap.h"
 #include "scavenger.h"
 
-size_t scavenger_release_all(size_t keep)
+void scavenger_drain(void)
 {
-    struct mheap_stats stats;
     mcache_flush_self();
     mcache_flush_idle();
     for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++)
         mcentral_trim(class, true);
+}
+
+size_t scavenger_release_all(size_t keep)
+{
+    struct mheap_stats stats;
+    scavenger_drain();
     mheap_read_stats(&stats);
     return stats.free_dirty > keep ? mheap_release(stats.free_dirty - keep) : 0;
 }

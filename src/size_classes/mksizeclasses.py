@@ -76,7 +76,7 @@ def page_sizes():
 
 def magazine_capacity(size):
     """Objects in a full magazine: enough to make the depot's lock cheap, few enough bytes."""
-    for limit, capacity in ((1024, 63), (2048, 47), (4096, 31), (8192, 23), (16384, 15),
+    for limit, capacity in ((256, 127), (1024, 63), (2048, 47), (4096, 31), (8192, 23), (16384, 15),
                             (32768, 11), (65536, 7), (131072, 3)):
         if size <= limit:
             return capacity

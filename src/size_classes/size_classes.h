@@ -14,7 +14,7 @@
 #define SMALL_MAX       ((size_t)32768)   /* up to here by steps of 128 */
 #define CLASS_SIZE_MAX  ((size_t)1 << 20) /* up to here by pages; above, a block has no class */
 #define SPAN_OBJECTS_MAX 512
-#define MAGAZINE_CAPACITY_MAX 63
+#define MAGAZINE_CAPACITY_MAX 127
 
 /* Immutable. `inverse` is 2^32 / size rounded up: an offset's object is (offset * inverse) >> 32. */
 struct size_class {

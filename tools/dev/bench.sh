@@ -5,22 +5,30 @@
 # hands over to bench/run, which knows the options.
 
 verb_bench() {
-    case ${1:-} in
-    '' | -h | --help)
-        need "to run the benchmarks" python3:python3
-        exec bench/run --help
+    need "to run the benchmarks" python3:python3
+    case " $* " in
+    '  ' | *' -h '* | *' --help '*) exec bench/run --help ;;
+    esac
+    # A misspelt option is answered before anything is built or installed.
+    bench/run "$@" --check || exit $?
+    prepare_bench
+    case $1 in
+    real | all)
+        (need_bench real) || say "programs that could not be installed are left out"
         ;;
     esac
-    need_bench build
-    build_variant release
-    build_bench
-    # A misspelt option is answered before anything else is installed.
-    bench/run "$@" --check || exit $?
-    need_bench peers
-    case $1 in
-    real | all) need_bench real ;;
-    esac
     exec bench/run "$@"
+}
+
+prepare_bench() {
+    need_bench build
+<<<<<<< HEAD
+    build_library
+=======
+    need_bench peers
+    build_variant release
+>>>>>>> refs/heads/bench
+    build_bench
 }
 
 # The packages of bench/packages.txt that are for the moment named.
@@ -30,9 +38,8 @@ need_bench() {
     need "for the benchmarks" "${pairs[@]}"
 }
 
-# Only the two targets: the library under test is the release build's.
+# Only these targets: the library under test is the release build's.
 build_bench() {
     setup_variant bench build-bench
-    ninja -C build-bench --quiet bench/ga_bench bench/libbump.so >&2 ||
-        die "the benchmarks did not build"
+    ninja -C build-bench --quiet benchmarks >&2 || die "the benchmarks did not build"
 }
