@@ -19,8 +19,12 @@ struct mcentral mcentrals[SIZE_CLASS_COUNT];
  * objects in the order they were freed, at a fraction of a nanosecond each; the bits cost some ten
  * nanoseconds an object but restore the order of addresses, find double frees, and let spans go.
  */
+static atomic_bool lean_depots; /* relaxed: a magazine more or less */
+
 static uint32_t depot_limit(unsigned class)
 {
+    if (atomic_load_explicit(&lean_depots, memory_order_relaxed))
+        return LEAN_DEPOT;
     return size_classes[class].size <= 1024 ? 128 : 192;
 }
 
@@ -98,8 +102,6 @@ struct magazine *mcentral_take_full(unsigned class, struct magazine *empty)
     if (full) {
         central->full_count--;
         count_out(class);
-        if (central->full_count < central->full_least)
-            central->full_least = central->full_count;
         if (empty)
             push(&central->empty, empty);
     }
@@ -151,11 +153,10 @@ void mcentral_give(unsigned class, struct magazine *magazine)
     lock_release(&central->lock);
 }
 
-void mcentral_trim(unsigned class, bool all)
+void mcentral_trim(unsigned class, uint32_t keep)
 {
     struct mcentral *central = &mcentrals[class];
     lock_acquire(&central->lock);
-    uint32_t keep = all ? 0 : central->full_count - central->full_least;
     while (central->full_count > keep) {
         struct magazine *magazine = pop(&central->full);
         central->full_count--;
@@ -164,8 +165,12 @@ void mcentral_trim(unsigned class, bool all)
         magazine->count = 0;
         push(&central->empty, magazine);
     }
-    central->full_least = central->full_count;
     lock_release(&central->lock);
+}
+
+void mcentral_set_lean(bool lean)
+{
+    atomic_store_explicit(&lean_depots, lean, memory_order_relaxed);
 }
 
 /* --- Fork --- */

@@ -6,8 +6,8 @@
  * src/mcentral to return objects to their spans, so that empty spans become free pages, and src/mheap
  * to release those.
  *
- * Depots go first: a magazine that lay in one from one release to the next is drained. Loaded
- * magazines are their threads' own.
+ * While memory is let go the depots are kept lean, so that objects return to their spans at once.
+ * Loaded magazines are their threads' own.
  *
  * Invariants: one thread at a time is in a step; another that comes meanwhile goes on at once.
  * Locking: the step's lock is only ever tried, so that no slow path waits here; inside it those of
@@ -23,6 +23,9 @@
 
 /* A step is worth its while when this much, or a quarter of all, was freed since the last. */
 #define STEP_BYTES ((size_t)1 << 20)
+
+/* Depots stay lean for this long after the last release. */
+#define LEAN_FOR PACER_SECOND
 
 /* The slow paths read the first three without a lock; a stale value costs a step more or less. */
 static struct {
@@ -44,7 +47,7 @@ static size_t minus(size_t a, size_t b)
 static void trim_depots(void)
 {
     for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++)
-        mcentral_trim(class, false);
+        mcentral_trim(class, LEAN_DEPOT);
 }
 
 /* What lies in depots counts as free; of the peak, what lay there all the time. */
@@ -78,6 +81,7 @@ static uint64_t step(void)
         scavenger.started = true;
     }
     size_t bytes = pacer_decide(&scavenger.pacer, &sample);
+    mcentral_set_lean(bytes > 0);
     if (bytes) {
         trim_depots();
         bytes = mheap_release(bytes);
@@ -88,6 +92,8 @@ static uint64_t step(void)
         mcentral_take_depot_least();
     }
     uint64_t due = pacer_due(&scavenger.pacer, &sample);
+    if (bytes && !due)
+        due = sample.now + LEAN_FOR;
     set_next_look(&sample, due);
     return due;
 }
@@ -128,7 +134,7 @@ void scavenger_drain(void)
     mcache_flush_self();
     mcache_flush_idle();
     for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++)
-        mcentral_trim(class, true);
+        mcentral_trim(class, 0);
 }
 
 size_t scavenger_release_all(size_t keep)

@@ -3,8 +3,8 @@
  * scavenger.h: when memory goes back to the kernel.
  *
  * Three occasions: a slow path that finds much freed since the last look (scavenger_tick), a thread
- * of our own while the process is threaded and something is waiting to go (thread.c), and the program
- * asking for it.
+ * of our own while something is waiting to go, if GOALLOC=background allows it (thread.c), and the
+ * program asking for it.
  */
 #ifndef GOALLOC_SCAVENGER_H
 #define GOALLOC_SCAVENGER_H
