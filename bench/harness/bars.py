@@ -58,7 +58,7 @@ def main_metric(run):
 
 def mean_bar(about, text, run, rows, base_of, limit, metric):
     mean = mean_ratio(rows, OURS, base_of, metric)
-    unsure = mean.value is not None and (mean.low is None or mean.low <= limit <= mean.high)
+    unsure = mean.value is not None and mean.spans(limit)
     shown = None
     if mean.value is not None:
         shown = "%.3fx" % mean.value

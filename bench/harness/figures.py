@@ -113,6 +113,10 @@ class Mean:
     def rounds_differ(self):
         return self.low is not None and self.high > self.low
 
+    def spans(self, limit):
+        """True if a verdict against the limit could have gone either way; of one round, always."""
+        return self.low is None or self.low <= limit <= self.high
+
 
 def mean_ratio(rows, allocator, base_of, metric):
     """The mean of allocator / base over rows; base_of(row) names the row's base.
@@ -134,4 +138,7 @@ def mean_ratio(rows, allocator, base_of, metric):
     means = [geometric_mean([a / b if b else None for a, b in (s[i] for _, _, s in pairs)])
              for i in range(rounds)]
     means = [m for m in means if m is not None]
-    return Mean(value, min(means, default=None), max(means, default=None), len(pairs))
+    if len(means) < 2:
+        return Mean(value, None, None, len(pairs))
+    # The mean of medians needn't lie between the rounds' means.
+    return Mean(value, min(means + [value]), max(means + [value]), len(pairs))
