@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Child processes: started in sessions of their own, and ended by id whatever happens.
 
-A child leads its own session, so a Ctrl-C at the terminal reaches the harness alone, which then ends
-exactly what it started.
+A child leads its own session, so a Ctrl-C at the terminal reaches the harness alone, which then
+ends exactly what it started.
 """
 
 import json

@@ -84,7 +84,8 @@ def time_table(run, base, write):
         for row in rows:
             cells = [quantity(row.median(base, metric), row.unit)]
             cells += [ratio_cell(row, n, base, metric) for n in run.names if n != base]
-            line = "  %-*s%s" % (NAME_WIDTH - 2, row.name, "".join("%*s" % (CELL, c) for c in cells))
+            line = "  %-*s" % (NAME_WIDTH - 2, row.name)
+            line += "".join("%*s" % (CELL, c) for c in cells)
             if OURS in run.names:
                 line += "%*s" % (CELL + 3, against_best(run, row, metric))
             write(line)
