@@ -14,7 +14,7 @@ MAX_POINTS = 400
 
 def svg(height, parts, label):
     return ('<svg viewBox="0 0 %d %d" role="img" aria-label="%s" '
-            'xmlns="http://www.w3.org/2000/svg">%s</svg>' 
+            'xmlns="http://www.w3.org/2000/svg">%s</svg>'
             % (WIDTH, height, escape(label), "".join(parts)))
 
 
