@@ -56,6 +56,12 @@ class Row:
         ours, theirs = self.median(allocator, metric), self.median(base, metric)
         return ours / theirs if ours is not None and theirs else None
 
+    def scatter(self, allocator, metric):
+        """The spread as a share of the median; None of a single sample."""
+        middle = self.median(allocator, metric)
+        width = spread(self.values(allocator, metric))
+        return width / middle if middle and width is not None else None
+
     def best(self, allocators, metric):
         """The name of the allocator with the smallest median, or None."""
         known = [(self.median(a, metric), a) for a in allocators if self.values(a, metric)]

@@ -180,7 +180,7 @@ def table_section(run, base):
             tables.append("<details><summary>%s</summary>%s</details>"
                           % (escape(title), metric_table(run, rows, base, metric)))
     return section("All figures", paragraph(
-        "Medians. Page faults and system calls of the benchmark's rows are per 1000 operations."),
+        "Medians, and half the spread of the samples. Page faults and system calls of the benchmark's rows are per 1000 operations."),
         *tables) if tables else ""
 
 
@@ -204,7 +204,9 @@ def cell(row, name, base, metric):
     if value is None:
         return "failed" if name in row.errors else "–"
     if metric in ("time", "cpu"):
+        scatter = row.scatter(name, metric)
         shown = quantity(value, row.unit)
+        shown += " ±%.0f%%" % (50 * scatter) if scatter is not None else ""
     elif metric.endswith("_kb"):
         shown = megabytes(value)
     else:
