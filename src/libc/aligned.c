@@ -37,10 +37,7 @@ void *alloc_aligned(size_t align, size_t size)
         return p;
     if (class)
         return malloc_slow(size_classes[class].size);
-    if (!mheap_init())
-        return out_of_memory();
-    return large_block(mheap_alloc_large(pages_for(size ? size : 1),
-                                         align > HEAP_PAGE ? align : HEAP_PAGE));
+    return large_block(alloc_large(size ? size : 1, align > HEAP_PAGE ? align : HEAP_PAGE));
 }
 
 GA_EXPORT void *memalign(size_t align, size_t size)

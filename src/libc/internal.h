@@ -33,6 +33,8 @@ void *malloc_slow(size_t size);
 void free_slow(void *p, unsigned class);
 /* A large block as C sees it; sets ENOMEM. */
 void *large_block(struct span *span);
+/* A large block; drains the caches before it gives up. NULL: out of memory. */
+struct span *alloc_large(size_t size, size_t align);
 
 GA_INLINE void *malloc_inline(size_t size)
 {

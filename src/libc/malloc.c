@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "../mcentral/mcentral.h"
+#include "../scavenger/scavenger.h"
 #include "internal.h"
 
 /* Whoever links malloc from the static library gets the constructor with it. */
@@ -31,11 +32,29 @@ void *large_block(struct span *span)
     return span ? (void *)span_address(span) : out_of_memory();
 }
 
-static void *malloc_large(size_t size)
+struct span *alloc_large(size_t size, size_t align)
 {
     if (size > REQUEST_MAX || !mheap_init())
-        return out_of_memory();
-    return large_block(mheap_alloc_large(pages_for(size), HEAP_PAGE));
+        return NULL;
+    struct span *span = mheap_alloc_large(pages_for(size), align);
+    scavenger_tick();
+    if (GA_LIKELY(span != NULL))
+        return span;
+    scavenger_drain();
+    return mheap_alloc_large(pages_for(size), align);
+}
+
+static void *malloc_large(size_t size)
+{
+    return large_block(alloc_large(size, HEAP_PAGE));
+}
+
+/* Everything of the class is in use, and no page is to be had: but other classes may hold some. */
+GA_COLD static void *malloc_drained(unsigned class)
+{
+    scavenger_drain();
+    void *p = mcache_alloc_slow(class);
+    return p ? p : out_of_memory();
 }
 
 GA_NOINLINE void *malloc_slow(size_t size)
@@ -47,7 +66,8 @@ GA_NOINLINE void *malloc_slow(size_t size)
     if (GA_LIKELY(mcache_pop(mcache_self(), class, &p)))
         return p;
     p = mcache_alloc_slow(class);
-    return GA_LIKELY(p != NULL) ? p : out_of_memory();
+    scavenger_tick();
+    return GA_LIKELY(p != NULL) ? p : malloc_drained(class);
 }
 
 GA_EXPORT void *malloc(size_t size)
@@ -100,6 +120,7 @@ GA_NOINLINE void free_slow(void *p, unsigned class)
 {
     if (GA_LIKELY(class != 0)) {
         mcache_free_slow(p, class);
+        scavenger_tick();
         return;
     }
     if (!p)
@@ -108,6 +129,7 @@ GA_NOINLINE void free_slow(void *p, unsigned class)
     if (GA_UNLIKELY(!span || span->class != 0 || (uintptr_t)p != span_address(span)))
         bad_pointer(p, "free");
     mheap_free_large(span);
+    scavenger_tick();
 }
 
 GA_EXPORT void free(void *p)

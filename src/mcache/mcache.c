@@ -130,7 +130,7 @@ static bool make_room(struct mcache *cache, unsigned class)
 GA_NOINLINE void mcache_free_slow(void *p, unsigned class)
 {
     struct mcache *cache = mcache_attached();
-    /* The pair that would lie in two magazines, where mcache_pop can't see it. */
+    /* The neighbour that malloc would compare it with is about to lie in another magazine. */
     if (cache && cache->top[class][-1] == p)
         freed_twice(p, class);
     bool pushed = cache && (mcache_push(cache, class, p) ||

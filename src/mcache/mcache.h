@@ -97,6 +97,8 @@ void mcache_init_process(void);
 void mcache_flush_self(void);
 /* The same for caches that no thread owns. */
 void mcache_flush_idle(void);
+/* Threads that have a cache now. */
+unsigned mcache_thread_count(void);
 
 void mcache_lock_for_fork(void);
 void mcache_unlock_after_fork(void);

@@ -41,6 +41,7 @@ static struct {
     struct mcache *warm; /* idle, with objects in them; guarded by lock */
     struct mcache *cold; /* idle, flushed; guarded by lock */
     unsigned warm_count; /* length of `warm`; guarded by lock */
+    unsigned threads;    /* caches that a thread owns; guarded by lock, read without */
     pthread_key_t key;   /* constant once key_made */
     bool key_made;       /* set by the constructor, before there are threads of ours */
 } registry;
@@ -107,8 +108,15 @@ static struct mcache *take_cache(void)
             registry.all = cache;
         }
     }
+    if (cache)
+        GA_STORE_ANY(registry.threads, registry.threads + 1);
     lock_release(&registry.lock);
     return cache;
+}
+
+unsigned mcache_thread_count(void)
+{
+    return GA_LOAD_ANY(registry.threads);
 }
 
 struct mcache *mcache_attached(void)
@@ -133,6 +141,7 @@ static void retire(struct mcache *cache)
 {
     lock_acquire(&registry.lock);
     bool stays_warm = registry.warm_count < WARM_CACHES;
+    GA_STORE_ANY(registry.threads, registry.threads - 1);
     if (stays_warm) {
         registry.warm_count++;
         push_idle(&registry.warm, cache);
@@ -195,17 +204,18 @@ void mcache_flush_idle(void)
 
 void mcache_lock_for_fork(void)
 {
-    lock_acquire(&registry.lock);
+    lock_freeze(&registry.lock);
 }
 
 void mcache_unlock_after_fork(void)
 {
-    lock_release(&registry.lock);
+    lock_thaw(&registry.lock);
 }
 
 void mcache_reset_in_child(void)
 {
     lock_reset(&registry.lock);
+    registry.threads = 1;
 }
 
 /* --- Statistics --- */

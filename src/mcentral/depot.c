@@ -24,6 +24,44 @@ static uint32_t depot_limit(unsigned class)
     return size_classes[class].size <= 1024 ? 128 : 192;
 }
 
+/* Bytes in full magazines of all classes, taken for full, and the least that was since
+ * mcentral_take_depot_least. Relaxed: levels, not counts. */
+static _Atomic(long) depot_bytes, depot_least;
+
+static size_t at_least_zero(long bytes)
+{
+    return bytes > 0 ? (size_t)bytes : 0;
+}
+
+size_t mcentral_depot_bytes(void)
+{
+    return at_least_zero(atomic_load_explicit(&depot_bytes, memory_order_relaxed));
+}
+
+size_t mcentral_take_depot_least(void)
+{
+    long now = atomic_load_explicit(&depot_bytes, memory_order_relaxed);
+    return at_least_zero(atomic_exchange_explicit(&depot_least, now, memory_order_relaxed));
+}
+
+static long magazine_bytes(unsigned class)
+{
+    return (long)size_classes[class].magazine_capacity * (long)size_classes[class].size;
+}
+
+static void count_in(unsigned class)
+{
+    atomic_fetch_add_explicit(&depot_bytes, magazine_bytes(class), memory_order_relaxed);
+}
+
+static void count_out(unsigned class)
+{
+    long bytes = magazine_bytes(class);
+    long left = atomic_fetch_sub_explicit(&depot_bytes, bytes, memory_order_relaxed) - bytes;
+    if (left < atomic_load_explicit(&depot_least, memory_order_relaxed))
+        atomic_store_explicit(&depot_least, left, memory_order_relaxed);
+}
+
 static void push(struct magazine **list, struct magazine *magazine)
 {
     magazine->next = *list;
@@ -44,6 +82,7 @@ static void put_full(struct mcentral *central, unsigned class, struct magazine *
     if (central->full_count < depot_limit(class)) {
         push(&central->full, magazine);
         central->full_count++;
+        count_in(class);
         return;
     }
     objects_drain(class, magazine_slots(magazine), magazine->count);
@@ -58,6 +97,7 @@ struct magazine *mcentral_take_full(unsigned class, struct magazine *empty)
     struct magazine *full = pop(&central->full);
     if (full) {
         central->full_count--;
+        count_out(class);
         if (central->full_count < central->full_least)
             central->full_least = central->full_count;
         if (empty)
@@ -119,6 +159,7 @@ void mcentral_trim(unsigned class, bool all)
     while (central->full_count > keep) {
         struct magazine *magazine = pop(&central->full);
         central->full_count--;
+        count_out(class);
         objects_drain(class, magazine_slots(magazine), magazine->count);
         magazine->count = 0;
         push(&central->empty, magazine);
@@ -132,13 +173,13 @@ void mcentral_trim(unsigned class, bool all)
 void mcentral_lock_all(void)
 {
     for (unsigned class = 0; class < SIZE_CLASS_COUNT; class++)
-        lock_acquire(&mcentrals[class].lock);
+        lock_freeze(&mcentrals[class].lock);
 }
 
 void mcentral_unlock_all(void)
 {
     for (unsigned class = SIZE_CLASS_COUNT; class-- > 0;)
-        lock_release(&mcentrals[class].lock);
+        lock_thaw(&mcentrals[class].lock);
 }
 
 void mcentral_reset_in_child(void)

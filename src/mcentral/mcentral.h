@@ -49,6 +49,10 @@ struct span *mcentral_take_span(unsigned class);
 
 /* --- For the scavenger --- */
 
+/* Bytes of objects in all depots; approximate while threads run. */
+size_t mcentral_depot_bytes(void);
+/* The least they were since the last call: what nobody needed. */
+size_t mcentral_take_depot_least(void);
 /* Drains the depot's magazines that nobody needed since the last tick (or all of them). */
 void mcentral_trim(unsigned class, bool all);
 

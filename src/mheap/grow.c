@@ -197,14 +197,14 @@ bool mheap_init(void)
 
 void mheap_lock_for_fork(void)
 {
-    lock_acquire(&mheap.lock);
-    lock_acquire(&mheap.meta_lock);
+    lock_freeze(&mheap.lock);
+    lock_freeze(&mheap.meta_lock);
 }
 
 void mheap_unlock_after_fork(void)
 {
-    lock_release(&mheap.meta_lock);
-    lock_release(&mheap.lock);
+    lock_thaw(&mheap.meta_lock);
+    lock_thaw(&mheap.lock);
 }
 
 void mheap_reset_in_child(void)

@@ -26,12 +26,12 @@ cat >program.c <<'C'
 int main(void)
 {
     struct ga_stats before, after;
-    ga_stats(&before);
+    ga_stats(&before, sizeof before);
     void *block = malloc(5000000);
     memset(block, 1, 5000000);
-    ga_stats(&after);
+    ga_stats(&after, sizeof after);
     free(block);
-    return block != NULL && after.live_bytes >= before.live_bytes + 5000000 ? 0 : 1;
+    return block != NULL && after.live >= before.live + 5000000 ? 0 : 1;
 }
 C
 sed 's/void \*block = malloc(5000000)/char *block = new char[5000000]/; s/free(block)/delete[] block/' \

@@ -22,8 +22,12 @@ verb_bench() {
 
 prepare_bench() {
     need_bench build
+<<<<<<< HEAD
+    build_library
+=======
     need_bench peers
     build_variant release
+>>>>>>> refs/heads/bench
     build_bench
 }
 

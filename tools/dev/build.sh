@@ -57,27 +57,35 @@ need_build_tools() {
     need "to build the tests" libcmocka-dev:/usr/include/cmocka.h g++:g++
 }
 
+# build_variant VARIANT [TARGET…]: all of it, tests included, or the targets alone.
 build_variant() {
-    local dir
-    dir=$(build_dir "$1")
+    local variant=$1 dir
+    shift
+    dir=$(build_dir "$variant")
     need_build_tools
-    if [ "$1" = aarch64 ]; then
+    if [ "$variant" = aarch64 ]; then
         source tools/dev/aarch64.sh
         prepare_aarch64 "$dir/sysroot"
     fi
-    setup_variant "$1" "$dir"
-    run_ninja "$dir" || die "the $1 build failed"
+    setup_variant "$variant" "$dir"
+    run_ninja "$dir" "$@" || die "the $variant build failed"
 }
 
-# Silent when there is nothing to do. Standard output is left to the verb.
+# The release library without the tests: enough to run something under it.
+build_library() {
+    build_variant release libgoalloc.so.1 libgoalloc.a
+}
+
+# run_ninja DIR [TARGET…]: silent when there is nothing to do. Standard output is left to the verb.
 run_ninja() {
-    case $(ninja -C "$1" -n 2>&1) in
+    regenerate "$1" || return 1
+    case $(ninja -C "$@" -n 2>&1) in
     *'no work to do'*) return ;;
     esac
     if [ -t 2 ]; then
-        ninja -C "$1" >&2
+        ninja -C "$@" >&2
     else
-        ninja -C "$1" --quiet >&2
+        ninja -C "$@" --quiet >&2
     fi
 }
 
@@ -102,6 +110,14 @@ setup_quietly() {
     mkdir -p "$1"
     meson setup "$@" >"$log" 2>&1 || {
         tail -n 8 "$log" >&2
+        return 1
+    }
+}
+
+# Where a meson.build changed, ninja would run meson again in the middle of its own output.
+regenerate() {
+    ninja -C "$1" build.ninja >"$1/setup.log" 2>&1 || {
+        tail -n 8 "$1/setup.log" >&2
         return 1
     }
 }

@@ -75,10 +75,17 @@ can_sudo() {
     sudo -n true 2>/dev/null || [ -t 0 ]
 }
 
-# Both read as_root from install_packages.
+# Both read as_root from install_packages. Without a terminal to show progress on, only what goes
+# wrong is shown.
 apt_get() {
+    local quiet=(-q)
+    [ -t 2 ] || quiet=(-qq -o Dpkg::Use-Pty=0)
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get -q -o DPkg::Lock::Timeout=300 "$@" >&2 </dev/null
+        apt-get "${quiet[@]}" -o DPkg::Lock::Timeout=300 "$@" </dev/null | show_progress
+}
+
+show_progress() {
+    if [ -t 2 ]; then cat >&2; else cat >/dev/null; fi
 }
 
 apt_install() {

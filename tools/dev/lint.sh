@@ -97,7 +97,7 @@ lint_shell() {
 
 # A whole build with warnings as errors, tests included, by the compiler named.
 warnings_build() {
-    warnings_setup "$1" && ninja -C "build-lint/$1" --quiet
+    warnings_setup "$1" && run_ninja "build-lint/$1"
 }
 
 warnings_setup() {
@@ -116,8 +116,10 @@ lint_clang() {
 # Reads how each file is compiled from the clang build.
 lint_tidy() {
     warnings_setup clang || return 1
+    # Each run counts the warnings it left out, on a line of its own.
     find src -name '*.c' | sort |
-        xargs -n 1 -P "$(nproc)" clang-tidy --quiet -p build-lint/clang --warnings-as-errors='*'
+        xargs -n 1 -P "$(nproc)" clang-tidy --quiet -p build-lint/clang --warnings-as-errors='*' \
+            2> >(grep -v '^[0-9]* warnings\? generated' >&2)
 }
 
 lint_cppcheck() {
@@ -135,11 +137,11 @@ lint_syscalls() {
 }
 
 lint_no_libc_alloc() {
-    build_variant release && tools/lint/no-libc-alloc build/libgoalloc.a
+    build_library && tools/lint/no-libc-alloc build/libgoalloc.a
 }
 
 lint_symbols() {
-    build_variant release && tools/lint/symbols build/libgoalloc.so
+    build_library && tools/lint/symbols build/libgoalloc.so
 }
 
 lint_hotpath() {
@@ -147,7 +149,7 @@ lint_hotpath() {
         echo "note: only on x86-64"
         return
     fi
-    build_variant release && tools/lint/hotpath build/libgoalloc.so
+    build_library && tools/lint/hotpath build/libgoalloc.so
 }
 
 lint_files() {

@@ -6,7 +6,7 @@
 # shellcheck disable=SC2154 # dev sets called_from and repository
 verb_run() {
     [ "${1:-}" != -- ] || shift
-    build_variant release
+    build_library
     if [ $# -eq 0 ]; then
         need "for the demonstration" python3:/usr/bin/python3
         exec /usr/bin/python3 tools/demo.py build/libgoalloc.so

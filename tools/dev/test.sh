@@ -31,6 +31,7 @@ all_quick_suites() {
     # On an aarch64 machine the other suites have shown it already.
     [ "$(uname -m)" = aarch64 ] || meson_suite "aarch64" aarch64 600 --suite unit
     GOALLOC_STRESS_SECONDS=30 meson_suite "stress" debug 300 --suite stress
+    GOALLOC_STRESS_SECONDS=10 meson_suite "stress, ubsan" ubsan 300 --suite stress
     programs_suite 900 --quick
     bench_suite 600
 }
@@ -68,7 +69,7 @@ tally_meson() {
     local passed failed skipped last
     read -r passed failed skipped < <(python3 tools/dev/tally.py "$2/meson-logs/testlog.json")
     last=$(sed -n '/^Ok: /,/^Timeout: /p' "$2/test.log" | tr -s ' \n' ' ')
-    record "$1" "$passed" "$(failures "$failed" "$4")" "$skipped" "$3" "$last$(ending "$4")"
+    record "$1" "$passed" "$(failures "$failed" "$4")" "$skipped" "$3" "$last$(ending "$failed" "$4")"
 }
 
 # failures COUNT EXIT-STATUS: a runner that ends badly (124: out of time) counts as one failure,
@@ -77,20 +78,22 @@ failures() {
     if [ "$1" -eq 0 ] && [ "$2" -ne 0 ]; then echo 1; else echo "$1"; fi
 }
 
+# ending FAILED EXIT-STATUS: what to add to the runner's closing line.
 ending() {
-    case $1 in
+    case $2 in
     0) ;;
     124 | 137) echo " (the suite ran out of time)" ;;
-    *) echo " (exit status $1)" ;;
+    *) [ "$1" -gt 0 ] || echo " (exit status $2)" ;;
     esac
 }
 
-# programs_suite SECONDS ARGUMENT…: the runner under tests/programs.
+# programs_suite SECONDS ARGUMENT…: the runner under tests/programs, which closes with a line
+# `N passed, N failed` of its own, and perhaps one `N skipped`.
 programs_suite() {
     local limit=$1 start=$SECONDS
     shift
     say "programs: building"
-    if ! (build_variant release); then
+    if ! (build_library); then
         record programs 0 1 0 $((SECONDS - start)) "the build failed"
         return
     fi
@@ -120,9 +123,9 @@ runner_suite() {
     local passed failed skipped
     passed=$(count passed "$last")
     failed=$(count failed "$last")
-    skipped=$(count skipped "$last")
+    skipped=$(count skipped "$(grep -E '^[0-9]+ skipped' "$log")")
     record "$name" "$passed" "$(failures "$failed" "$status")" "$skipped" \
-        $((SECONDS - start)) "$last$(ending "$status")"
+        $((SECONDS - start)) "$last$(ending "$failed" "$status")"
 }
 
 # count WORD LINE: the number before WORD in LINE, 0 if it isn't there.

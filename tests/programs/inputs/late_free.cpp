@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// Memory is used before main, after main, and after a thread's own data is gone: in constructors,
+// destructors, exit handlers, thread_local destructors and key destructors that run in rounds.
+#include <pthread.h>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+#include <string>
+#include <thread>
+#include <vector>
+
+static pthread_key_t key;
+static int rounds;
+
+static void at_key_destruction(void *block)
+{
+    std::free(block);
+    if (__atomic_add_fetch(&rounds, 1, __ATOMIC_SEQ_CST) % 4 != 0) {
+        pthread_setspecific(key, std::malloc(333)); // ask for another round
+    }
+}
+
+struct Holder {
+    std::vector<std::string> lines;
+    explicit Holder(int count)
+    {
+        for (int i = 0; i < count; i++) {
+            lines.emplace_back(static_cast<std::size_t>(i % 90), 'x');
+        }
+    }
+    ~Holder()
+    {
+        std::size_t total = 0;
+        for (auto &line : lines) {
+            total += line.size();
+            line.assign(200, 'y');
+        }
+        if (total == 0) {
+            std::abort();
+        }
+    }
+};
+
+static Holder before_main(2000);
+static thread_local Holder of_thread(500);
+
+static void at_exit()
+{
+    Holder late(1000);
+    std::puts("exit handler");
+}
+
+int main()
+{
+    pthread_key_create(&key, at_key_destruction);
+    std::atexit(at_exit);
+    for (int round = 0; round < 20; round++) {
+        std::vector<std::thread> threads;
+        std::vector<char *> blocks(8);
+        for (int i = 0; i < 8; i++) {
+            threads.emplace_back([&blocks, i] {
+                of_thread.lines.emplace_back("used");
+                pthread_setspecific(key, std::malloc(77));
+                blocks[static_cast<std::size_t>(i)] = new char[5000];
+            });
+        }
+        for (auto &thread : threads) {
+            thread.join();
+        }
+        for (char *block : blocks) {
+            delete[] block;
+        }
+    }
+    volatile std::size_t impossible = static_cast<std::size_t>(1) << 62;
+    try {
+        delete[] new char[impossible];
+    } catch (const std::bad_alloc &) {
+        std::puts("bad_alloc");
+    }
+    std::printf("%d rounds\n", rounds);
+    return 0;
+}
