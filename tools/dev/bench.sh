@@ -22,12 +22,8 @@ verb_bench() {
 
 prepare_bench() {
     need_bench build
-<<<<<<< HEAD
-    build_library
-=======
     need_bench peers
-    build_variant release
->>>>>>> refs/heads/bench
+    build_library
     build_bench
 }
 
@@ -41,5 +37,5 @@ need_bench() {
 # Only these targets: the library under test is the release build's.
 build_bench() {
     setup_variant bench build-bench
-    ninja -C build-bench --quiet benchmarks >&2 || die "the benchmarks did not build"
+    run_ninja build-bench benchmarks || die "the benchmarks did not build"
 }
