@@ -73,6 +73,18 @@ def output(command, env, limit=LIMIT_S, **kwargs):
     return out
 
 
+def both_outputs(command, env):
+    """What a short command prints, wherever it prints it and however it ends."""
+    child = start(command, env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                  stderr=subprocess.STDOUT, text=True)
+    try:
+        return child.communicate(timeout=30)[0]
+    except subprocess.TimeoutExpired:
+        return ""
+    finally:
+        stop(child)
+
+
 def failure(status, err):
     """One line about how a program ended."""
     how = "exit status %d" % status

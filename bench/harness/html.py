@@ -154,6 +154,7 @@ def phases_section(run):
         if not measured:
             continue
         series = {name: [(t, kb / 1024) for t, kb in p.series] for name, p in measured.items()}
+        # Variants of ours are in the table alone: their lines would hide ours.
         parts.append(section("Memory over time: %s" % about, legend(run.names),
                              charts.lines(series, run.names, about), phase_table(measured)))
     return "".join(parts)
