@@ -89,12 +89,14 @@ require_child() {
     [[ $side == plain ]] || require_loadable "$1"
 }
 
-# sees_library CMD…: CMD prints its own /proc/self/maps; on the preload side the library must be
-# in it.
+# sees_library CMD…: CMD prints its own /proc/self/maps; on the preload side it has to end well and
+# the library has to be in it.
 sees_library() {
-    if [[ $side == preload ]] && ! under "$@" | grep -F "$lib" >/dev/null; then
-        fail "$1 runs without the library"
-    fi
+    local maps code=0
+    [[ $side == preload ]] || return 0
+    maps=$(under "$@") || code=$?
+    ((code == 0)) || fail "$(basename "$1") ends with $(describe_status "$code") under the library"
+    [[ $maps == *"$lib"* ]] || fail "$(basename "$1") runs without the library"
 }
 
 # run_side SIDE BODY [ARG…]: leaves SIDE.out, SIDE.err, and the directory SIDE that the body ran in.
@@ -192,14 +194,21 @@ descendants() {
     done
 }
 
+# settled PID: the process has the library, or is no more. (One that has just been started may not
+# have got that far.)
+settled() {
+    maps_show_library "$1" || ! running "$1"
+}
+
 # server_ready CMD…: waits until CMD succeeds, then looks at the maps of the server started last
 # and of each of its processes.
 server_ready() {
     local pid
     wait_for 60 "$@" || server_bad "the server does not answer"
     [[ $side == preload ]] || return 0
-    for pid in "$server_pid" $(descendants "$server_pid"); do
-        maps_show_library "$pid" || server_bad "server process $pid runs without the library"
+    maps_show_library "$server_pid" || server_bad "the server runs without the library"
+    for pid in $(descendants "$server_pid"); do
+        wait_for 2 settled "$pid" || server_bad "server process $pid runs without the library"
     done
 }
 
