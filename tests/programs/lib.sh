@@ -200,11 +200,16 @@ settled() {
     maps_show_library "$1" || ! running "$1"
 }
 
+answers_or_gone() {
+    ! running "$server_pid" || "$@"
+}
+
 # server_ready CMD…: waits until CMD succeeds, then looks at the maps of the server started last
 # and of each of its processes.
 server_ready() {
     local pid
-    wait_for 60 "$@" || server_bad "the server does not answer"
+    wait_for 60 answers_or_gone "$@" || server_bad "the server does not answer"
+    running "$server_pid" || server_bad "the server ended as soon as it had started"
     [[ $side == preload ]] || return 0
     maps_show_library "$server_pid" || server_bad "the server runs without the library"
     for pid in $(descendants "$server_pid"); do
