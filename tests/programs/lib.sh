@@ -18,7 +18,7 @@
 
 inputs=$here/inputs
 
-# ---- the table of cases ----------------------------------------------------------------------
+# ---- the table of cases --------------------------------------------------------------------------
 
 declare -a case_names=()
 declare -A case_family=() case_size=() case_seconds=() case_body=()
@@ -45,7 +45,7 @@ read_cases() {
     done
 }
 
-# ---- inside a case: one side, and both ----------------------------------------------------------
+# ---- inside a case: one side, and both -----------------------------------------------------------
 
 side=       # plain or preload, inside a body
 declare -a servers=()
@@ -143,7 +143,7 @@ both() {
     diff -u "$work/plain.out" "$work/preload.out" >"$work/diff" || fail "the output differs"
 }
 
-# ---- helpers for bodies ---------------------------------------------------------------------------
+# ---- helpers for bodies --------------------------------------------------------------------------
 
 # wait_for SECONDS CMD…: tries CMD ten times a second until it succeeds.
 wait_for() {

@@ -89,7 +89,8 @@ install_packages() {
     if ! apt install -y --no-install-recommends "${missing[@]}"; then
         for package in "${missing[@]}"; do
             apt install -y --no-install-recommends "$package" ||
-                printf 'cannot install %s: %s\n' "$package" "$(grep '^E:' "$scratch/apt.log" | tail -n 1)"
+                printf 'cannot install %s: %s\n' "$package" \
+                    "$(grep '^E:' "$scratch/apt.log" | tail -n 1)"
         done
     fi
     hash -r

@@ -33,7 +33,8 @@ postgres_pgbench() {
         -c 'SELECT sum(abalance) FROM pgbench_accounts' \
         -c 'SELECT sum(tbalance) FROM pgbench_tellers' \
         -c 'VACUUM FULL ANALYZE' \
-        -c 'SELECT md5(string_agg(aid || $$:$$ || abalance, $$,$$ ORDER BY aid)) FROM pgbench_accounts'
+        -c 'SELECT md5(string_agg(aid || $$:$$ || abalance, $$,$$ ORDER BY aid))
+            FROM pgbench_accounts'
     server_stop INT
 }
 

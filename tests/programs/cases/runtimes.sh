@@ -48,10 +48,12 @@ erlang_run() {
     under erl -noshell -noinput +S 2:2 "$@" -eval '
         Work = fun(N) ->
             lists:foldl(fun(I, Map) ->
-                Map#{(I * N) rem 1009 => binary:copy(<<"x">>, I rem 300)} end, #{}, lists:seq(1, 6000))
+                Map#{(I * N) rem 1009 => binary:copy(<<"x">>, I rem 300)} end,
+                #{}, lists:seq(1, 6000))
         end,
         Self = self(),
-        Pids = [spawn(fun() -> Self ! {self(), erlang:phash2(Work(N))} end) || N <- lists:seq(1, 40)],
+        Pids = [spawn(fun() -> Self ! {self(), erlang:phash2(Work(N))} end) ||
+            N <- lists:seq(1, 40)],
         io:format("~p~n", [[receive {P, R} -> R end || P <- Pids]]),
         T = ets:new(t, [public]),
         [ets:insert(T, {I rem 5003, lists:duplicate(I rem 50, I)}) || I <- lists:seq(1, 100000)],
@@ -78,7 +80,9 @@ tcl_run() {
     echo '
         for {set i 0} {$i < 100000} {incr i} { append table([expr {$i * 7919 % 997}]) $i, }
         set all {}
-        foreach key [lsort -integer [array names table]] { lappend all $key [string length $table($key)] }
+        foreach key [lsort -integer [array names table]] {
+            lappend all $key [string length $table($key)]
+        }
         puts [llength $all]
         puts [string length [regsub -all {(\d)(\d)} [join $all " "] {\2-\1}]]
         for {set i 0} {$i < 300} {incr i} {
