@@ -17,6 +17,7 @@
 
 #include "../mcentral/mcentral.h"
 #include "../os/lock.h"
+#include "../scavenger/scavenger.h"
 #include "internal.h"
 
 /* glibc exports them, no header declares them. */
@@ -47,6 +48,7 @@ static void child(void)
     mheap_reset_in_child();
     mcentral_reset_in_child();
     mcache_reset_in_child();
+    scavenger_reset_in_child();
     lock_fork_end();
 }
 

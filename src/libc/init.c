@@ -11,6 +11,7 @@
 #include "../observe/observe.h"
 #include "../options/options.h"
 #include "../os/os.h"
+#include "../scavenger/scavenger.h"
 #include "internal.h"
 
 const char init_linked;
@@ -46,6 +47,7 @@ __attribute__((constructor(101))) static void start(int argc, char **argv, char 
 /* After the program's own exit handlers and destructors. */
 __attribute__((destructor(101))) static void finish(void)
 {
+    scavenger_stop();
     if (options.stats)
         observe_print();
 }

@@ -37,6 +37,7 @@ struct span *alloc_large(size_t size, size_t align)
     if (size > REQUEST_MAX || !mheap_init())
         return NULL;
     struct span *span = mheap_alloc_large(pages_for(size), align);
+    scavenger_tick();
     if (GA_LIKELY(span != NULL))
         return span;
     scavenger_drain();
@@ -65,6 +66,7 @@ GA_NOINLINE void *malloc_slow(size_t size)
     if (GA_LIKELY(mcache_pop(mcache_self(), class, &p)))
         return p;
     p = mcache_alloc_slow(class);
+    scavenger_tick();
     return GA_LIKELY(p != NULL) ? p : malloc_drained(class);
 }
 
@@ -118,6 +120,7 @@ GA_NOINLINE void free_slow(void *p, unsigned class)
 {
     if (GA_LIKELY(class != 0)) {
         mcache_free_slow(p, class);
+        scavenger_tick();
         return;
     }
     if (!p)
@@ -126,6 +129,7 @@ GA_NOINLINE void free_slow(void *p, unsigned class)
     if (GA_UNLIKELY(!span || span->class != 0 || (uintptr_t)p != span_address(span)))
         bad_pointer(p, "free");
     mheap_free_large(span);
+    scavenger_tick();
 }
 
 GA_EXPORT void free(void *p)

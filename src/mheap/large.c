@@ -96,7 +96,7 @@ static void shrink(struct span *span, size_t keep)
     size_t page = span->page + keep, pages = span->pages - keep;
     bool zero = span->moved && os_map_over(mheap_page_address(page), pages << HEAP_PAGE_SHIFT);
     __atomic_store_n(&span->pages, (uint32_t)keep, __ATOMIC_RELAXED);
-    mheap.stats.in_use -= pages << HEAP_PAGE_SHIFT;
+    subtract_in_use(pages);
     mheap.stats.large -= pages << HEAP_PAGE_SHIFT;
     pages_set_dirty(page, pages, !zero);
     run_insert(page, pages);
@@ -114,7 +114,7 @@ static bool extend(struct span *span, size_t pages)
     run_take(next, 0, more);
     span_map_pages(span, next, more);
     __atomic_store_n(&span->pages, (uint32_t)pages, __ATOMIC_RELAXED);
-    mheap.stats.in_use += more << HEAP_PAGE_SHIFT;
+    add_in_use(more);
     mheap.stats.large += more << HEAP_PAGE_SHIFT;
     return true;
 }

@@ -185,6 +185,14 @@ void mheap_lock_for_fork(void);
 void mheap_unlock_after_fork(void);
 void mheap_reset_in_child(void);
 
+/* How much is held, read without the lock: each figure is true of some moment. */
+struct mheap_levels {
+    size_t in_use, free_dirty;
+};
+void mheap_read_levels(struct mheap_levels *out);
+/* The most that was in use since the last call. */
+size_t mheap_take_peak(void);
+
 /* --- For statistics and checks. --- */
 struct mheap_stats {
     size_t mapped;       /* bytes of heap mapped */

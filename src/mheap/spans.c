@@ -53,7 +53,7 @@ struct span *span_init(size_t page, size_t pages, enum span_state state, unsigne
     if (class)
         set_class_bytes(page, pages, class);
     span_state_store(span, state);
-    mheap.stats.in_use += pages << HEAP_PAGE_SHIFT;
+    add_in_use(pages);
     return span;
 }
 
@@ -63,7 +63,7 @@ void span_destroy(struct span *span, bool dirty)
     if (span->class)
         set_class_bytes(page, pages, 0);
     span_state_store(span, SPAN_NONE);
-    mheap.stats.in_use -= pages << HEAP_PAGE_SHIFT;
+    subtract_in_use(pages);
     pages_set_dirty(page, pages, dirty);
     run_insert(page, pages);
 }

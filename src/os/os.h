@@ -32,6 +32,8 @@ size_t os_page_size(void);
 
 /* --- Waiting. --- */
 void os_futex_wait(atomic_uint *word, unsigned expected);
+/* The same, for at most so many nanoseconds. */
+void os_futex_wait_for(atomic_uint *word, unsigned expected, uint64_t nanoseconds);
 void os_futex_wake(atomic_uint *word, int how_many);
 
 /* --- What the process is. --- */

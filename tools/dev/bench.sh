@@ -22,12 +22,8 @@ verb_bench() {
 
 prepare_bench() {
     need_bench build
-<<<<<<< HEAD
-    build_library
-=======
     need_bench peers
-    build_variant release
->>>>>>> refs/heads/bench
+    build_library
     build_bench
 }
 
