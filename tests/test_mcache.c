@@ -7,7 +7,7 @@
 
 #include "mcache/internal.h"
 #include "mcentral/internal.h"
-#include "os/os.h"
+#include "os/fault.h"
 #include "support/objects.h"
 
 enum { SIZE_48 = 3, SIZE_64, SIZE_80, SIZE_96, SIZE_112, SIZE_128, SIZE_144 };
@@ -177,6 +177,32 @@ static void a_flush_returns_everything(void **state)
     mcentral_check();
 }
 
+/* --- Out of memory from the start --- */
+
+#ifdef GOALLOC_DEBUG
+static void start_without_memory(void *argument)
+{
+    atomic_store(&os_fault_forever, true);
+    atomic_store(&os_fault_at, 1);
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
+        CHILD_CHECK(!mcache_alloc_slow(class));
+    atomic_store(&os_fault_at, 0);
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++) {
+        void *p = object_alloc(class);
+        CHILD_CHECK(p);
+        object_free(p);
+    }
+    mheap_check();
+    mcentral_check();
+}
+
+/* Stands first: the child's heap must not have been started. */
+static void a_process_may_start_without_memory(void **state)
+{
+    assert_child_passes(start_without_memory, NULL);
+}
+#endif
+
 /* --- Double frees --- */
 
 static void free_twice(void *argument)
@@ -277,13 +303,15 @@ static void only_few_idle_caches_stay_warm(void **state)
 /* A destructor of the program's, whose key was made after ours and which is called in every round.
  */
 static pthread_key_t late_key;
-static int rounds, rounds_gone;
-static bool destructors_could_allocate;
+/* Atomic: ThreadSanitizer takes a thread for ended before its last destructors. */
+static atomic_int rounds, rounds_gone;
+static atomic_bool destructors_could_allocate;
 
 static void late_destructor(void *value)
 {
     void *p = object_alloc(SIZE_64), *q = object_alloc(LARGEST);
-    destructors_could_allocate &= p && q && p != q;
+    if (!p || !q || p == q)
+        destructors_could_allocate = false;
     object_free(p);
     object_free(q);
     rounds_gone += mcache_self() == &mcache_none;
@@ -337,6 +365,9 @@ static void what_one_thread_frees_another_allocates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+#ifdef GOALLOC_DEBUG
+        cmocka_unit_test(a_process_may_start_without_memory),
+#endif
         cmocka_unit_test(a_thread_gets_its_cache_with_its_first_object),
         cmocka_unit_test(the_last_object_freed_is_the_first_allocated),
         cmocka_unit_test(a_refill_is_handed_out_in_order_of_address),
