@@ -59,7 +59,8 @@ GA_NORETURN GA_COLD static void freed_twice(void *p, unsigned class)
 static void *alloc_uncached(unsigned class)
 {
     void *p = NULL;
-    mcentral_fill(class, &p, 1);
+    if (mheap_init())
+        mcentral_fill(class, &p, 1);
     return p;
 }
 
