@@ -2,7 +2,7 @@
 /*
  * check.c: the page heap's invariants as code, and its statistics.
  *
- * Place: called by tests, by debug builds and by src/observe. Reads only.
+ * Place: the checks are called by tests, the statistics by src/observe and src/scavenger. Reads only.
  * Locking: takes the heap's lock for the whole walk.
  */
 #include "../os/report.h"
