@@ -7,8 +7,8 @@
  *
  * Invariants:
  *   - every magazine in `full` holds at least one object, every one in `empty` none;
- *   - full_count is the length of `full`; a magazine is added only below the class's depot_limit, which
- *     falls while memory is given back.
+ *   - full_count is the length of `full`; a magazine is added only below the class's
+ *     depot_limit, which falls while memory is given back.
  * Locking: one lock a class. Fork: all of them are held, in order of class (src/libc/fork.c).
  */
 #include "internal.h"

@@ -2,7 +2,7 @@
 /*
  * check.c: the page heap's invariants as code, and its statistics.
  *
- * Place: the checks are called by tests, the statistics by src/observe and src/scavenger. Reads only.
+ * Place: tests call the checks, src/observe and src/scavenger read the statistics.
  * Locking: takes the heap's lock for the whole walk.
  */
 #include "../os/report.h"
