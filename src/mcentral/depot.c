@@ -178,18 +178,18 @@ void mcentral_set_lean(bool lean)
 
 void mcentral_lock_all(void)
 {
-    for (unsigned class = 0; class < SIZE_CLASS_COUNT; class++)
+    for (unsigned class = 0; class < SIZE_CLASS_COUNT; class ++)
         lock_freeze(&mcentrals[class].lock);
 }
 
 void mcentral_unlock_all(void)
 {
-    for (unsigned class = SIZE_CLASS_COUNT; class-- > 0;)
+    for (unsigned class = SIZE_CLASS_COUNT; class -- > 0;)
         lock_thaw(&mcentrals[class].lock);
 }
 
 void mcentral_reset_in_child(void)
 {
-    for (unsigned class = 0; class < SIZE_CLASS_COUNT; class++)
+    for (unsigned class = 0; class < SIZE_CLASS_COUNT; class ++)
         lock_reset(&mcentrals[class].lock);
 }

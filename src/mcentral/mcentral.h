@@ -18,12 +18,12 @@
 
 struct mcentral {
     struct lock lock;
-    uint32_t spans;          /* list of spans with both free and used objects; guarded by lock */
-    struct magazine *full;   /* depot: holding at least one object; guarded by lock */
-    struct magazine *empty;  /* stock; guarded by lock */
-    uint32_t full_count;     /* length of `full`; guarded by lock */
-    size_t span_count;       /* spans of this class; guarded by lock */
-    size_t objects_out;      /* bits set in them: with users or in magazines; guarded by lock */
+    uint32_t spans;         /* list of spans with both free and used objects; guarded by lock */
+    struct magazine *full;  /* depot: holding at least one object; guarded by lock */
+    struct magazine *empty; /* stock; guarded by lock */
+    uint32_t full_count;    /* length of `full`; guarded by lock */
+    size_t span_count;      /* spans of this class; guarded by lock */
+    size_t objects_out;     /* bits set in them: with users or in magazines; guarded by lock */
 } __attribute__((aligned(GA_CACHE_LINE)));
 
 /* --- For a thread's cache --- */

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * large.c: blocks of more than a megabyte, blocks aligned to more than a page, and blocks that grow.
+ * large.c: blocks of more than a megabyte, blocks aligned to more than a page, and blocks that
+ * grow.
  *
  * Place: src/libc's slow paths call it. Calls runs.c, spans.c, grow.c and, to move pages, src/os.
  *
- * A block that realloc made grow is likely to grow again, so it is put where many free pages follow:
- * a quarter into the longest run (small spans fill a run from its front), after making that run
- * eight times as long as the block. Growing is then a matter of taking the pages behind it. When
- * something lies there after all, the kernel moves the pages to a new place (mremap); no byte is
- * copied. A mapping so moved doesn't merge with its neighbours, which is why their number is bounded,
- * and why the pages are mapped afresh when the block is freed.
+ * A block that realloc made grow is likely to grow again, so it is put where many free pages
+ * follow: a quarter into the longest run (small spans fill a run from its front), after making that
+ * run eight times as long as the block. Growing is then a matter of taking the pages behind it.
+ * When something lies there after all, the kernel moves the pages to a new place (mremap); no byte
+ * is copied. A mapping so moved doesn't merge with its neighbours, which is why their number is
+ * bounded, and why the pages are mapped afresh when the block is freed.
  *
  * Invariants: a large span's class is 0; `moved` spans have exactly one mapping of their own.
  * Locking: takes the heap's lock; a block's owner may read its span without it.

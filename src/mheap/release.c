@@ -6,8 +6,8 @@
  *
  * Invariants: a released page is clean and stays in its run. Where the OS page is larger than ours
  * only whole OS pages inside the run are released.
- * Locking: the heap's lock is held during the system call, so that nobody takes the pages meanwhile,
- * and given up after every RELEASE_STEP pages (some 0.2 ms).
+ * Locking: the heap's lock is held during the system call, so that nobody takes the pages
+ * meanwhile, and given up after every RELEASE_STEP pages (some 0.2 ms).
  */
 #include "../os/os.h"
 #include "internal.h"

@@ -3,8 +3,8 @@
  * scavenger.c: looking at the heap, and giving back what the pacer says.
  *
  * Place: src/libc's slow paths and malloc_trim call it, and thread.c. Calls src/mcache and
- * src/mcentral to return objects to their spans, so that empty spans become free pages, and src/mheap
- * to release those.
+ * src/mcentral to return objects to their spans, so that empty spans become free pages, and
+ * src/mheap to release those.
  *
  * While memory is let go the depots are kept lean, so that objects return to their spans at once.
  * Loaded magazines are their threads' own.
@@ -29,12 +29,12 @@
 
 /* The slow paths read the first three without a lock; a stale value costs a step more or less. */
 static struct {
-    size_t next_free;    /* look again when this much is free */
-    size_t regret_level; /* or this much in use */
-    uint64_t due;        /* or at this time; 0: not for that */
+    size_t next_free;     /* look again when this much is free */
+    size_t regret_level;  /* or this much in use */
+    uint64_t due;         /* or at this time; 0: not for that */
     atomic_bool stepping; /* a thread is in a step; acquire and release */
-    struct pacer pacer;  /* guarded by stepping */
-    bool started;        /* the pacer is set up; guarded by stepping */
+    struct pacer pacer;   /* guarded by stepping */
+    bool started;         /* the pacer is set up; guarded by stepping */
 } scavenger = {.next_free = STEP_BYTES, .regret_level = SIZE_MAX};
 
 static size_t minus(size_t a, size_t b)
@@ -46,7 +46,7 @@ static size_t minus(size_t a, size_t b)
 
 static void trim_depots(void)
 {
-    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++)
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
         mcentral_trim(class, LEAN_DEPOT);
 }
 
@@ -66,8 +66,7 @@ static void take_sample(struct pacer_sample *sample)
 static void set_next_look(const struct pacer_sample *sample, uint64_t due)
 {
     size_t quarter = sample->free / 4;
-    GA_STORE_ANY(scavenger.next_free,
-                 sample->free + (quarter > STEP_BYTES ? quarter : STEP_BYTES));
+    GA_STORE_ANY(scavenger.next_free, sample->free + (quarter > STEP_BYTES ? quarter : STEP_BYTES));
     GA_STORE_ANY(scavenger.regret_level, pacer_regret_level(&scavenger.pacer));
     GA_STORE_ANY(scavenger.due, due);
 }
@@ -133,7 +132,7 @@ void scavenger_drain(void)
 {
     mcache_flush_self();
     mcache_flush_idle();
-    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++)
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
         mcentral_trim(class, 0);
 }
 

@@ -14,8 +14,8 @@
 /* Called after every slow path, with no lock held. A few loads unless there's something to do. */
 void scavenger_tick(void);
 
-/* Drains this thread's cache, idle threads' caches and all depots, so that what was free in one size
- * class can serve another. To be done before a request is refused. */
+/* Drains this thread's cache, idle threads' caches and all depots, so that what was free in one
+ * size class can serve another. To be done before a request is refused. */
 void scavenger_drain(void);
 
 /* The same, then releases every free page but `keep` bytes of them. How many bytes went. */

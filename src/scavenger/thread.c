@@ -10,16 +10,15 @@
  *
  * Only with GOALLOC=background, and only while something waits to be given back. Not by default: a
  * single-threaded program may rely on being one (unshare and setns refuse others, libc's locks cost
- * less), and a program that has shut itself in by seccomp would be killed for our clone. All signals
- * are blocked in it, so that none of the program's is handled there. A forked child has none until it
- * wants one.
+ * less), and a program that has shut itself in by seccomp would be killed for our clone. All
+ * signals are blocked in it, so that none of the program's is handled there. A forked child has
+ * none until it wants one.
  *
- * Locking: the state is one atomic word. The thread takes the locks of a step, holding none while it
- * waits.
+ * Locking: the state is one atomic word. The thread takes the locks of a step, holding none while
+ * it waits.
  */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 
 #include "../options/options.h"
 #include "../os/os.h"
@@ -66,15 +65,14 @@ static bool start(void)
 {
     pthread_t thread;
     pthread_attr_t attributes;
-    sigset_t all, before;
+    sigset_t before;
     if (pthread_attr_init(&attributes) != 0)
         return false;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    os_block_signals(&before);
     bool started = pthread_create(&thread, &attributes, run, NULL) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    os_restore_signals(&before);
     pthread_attr_destroy(&attributes);
     return started;
 }

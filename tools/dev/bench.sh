@@ -34,8 +34,7 @@ need_bench() {
     need "for the benchmarks" "${pairs[@]}"
 }
 
-# Only these targets: the library under test is the release build's.
+# Not the whole directory: the library under test is the release build's.
 build_bench() {
-    setup_variant bench build-bench
-    ninja -C build-bench --quiet benchmarks >&2 || die "the benchmarks did not build"
+    build_variant bench benchmarks
 }
