@@ -41,22 +41,31 @@ static size_t tooth(struct rng *r, void **block, size_t bytes)
     return n;
 }
 
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
 void phase_sawtooth(struct phases *p, bool quick)
 {
     size_t bytes = (size_t)(quick ? 64 : 512) << 20;
     unsigned teeth = quick ? TEETH_QUICK : TEETH;
     void **block = table_new(TOOTH_BLOCKS, sizeof *block);
     struct rng r = rng_seed(81);
-    double work = 0;
+    double work = 0, took[TEETH];
     double start = phase_seconds();
     for (unsigned i = 0; i < teeth; i++) {
         double from = phase_seconds();
         tooth(&r, block, bytes);
-        work += phase_seconds() - from;
+        took[i] = phase_seconds() - from;
+        work += took[i];
         phase_sleep(start + i + 1 - phase_seconds());
     }
     table_free(block, TOOTH_BLOCKS, sizeof *block);
     phase_value(p, "work_s", work);
+    qsort(took, teeth, sizeof took[0], by_value);
+    phase_value(p, "median_s", took[teeth / 2]); // of a tooth: what disturbed some isn't in it
     phase_mark(p, "ended", 0);
     phase_tick_for(2);
     phase_mark(p, "settled", 0);

@@ -4,6 +4,7 @@
 import glob
 import os
 import platform
+import re
 from pathlib import Path
 
 from .errors import UsageError
@@ -78,16 +79,15 @@ def libc_path():
 def parse_contender(text):
     """NAME=path.so or NAME=path.so:VARIABLE=value:…"""
     name, equals, rest = text.partition("=")
-    path, *settings = rest.split(":")
+    # A setting's value may hold colons itself (jemalloc's do).
+    path, *settings = re.split(r":(?=[A-Za-z_][A-Za-z0-9_]*=)", rest)
     if not equals or not name or not path:
         raise UsageError("--vs takes NAME=path.so, not '%s'" % text)
     if not os.path.isfile(path):
         raise UsageError("--vs %s: there is no file %s" % (name, path))
     options = {}
     for setting in settings:
-        variable, equals, value = setting.partition("=")
-        if not equals:
-            raise UsageError("--vs %s: '%s' isn't VARIABLE=value" % (name, setting))
+        variable, _, value = setting.partition("=")
         options[variable] = value
     return Allocator(name, os.path.abspath(path), options)
 

@@ -13,8 +13,9 @@ MAX_POINTS = 400
 
 
 def svg(height, parts, label):
-    return ('<svg viewBox="0 0 %d %d" role="img" aria-label="%s" xmlns="http://www.w3.org/2000/svg">'
-            "%s</svg>" % (WIDTH, height, escape(label), "".join(parts)))
+    return ('<svg viewBox="0 0 %d %d" role="img" aria-label="%s" '
+            'xmlns="http://www.w3.org/2000/svg">%s</svg>'
+            % (WIDTH, height, escape(label), "".join(parts)))
 
 
 def text(x, y, content, kind="label", anchor="start"):
@@ -75,7 +76,7 @@ def upright_bar(x, width, height, top, index, name, figures):
 
 
 def lying(rows, names, label):
-    """rows: (title or None for a heading, {name: (ratio, noise)}); a heading has its text second."""
+    """rows: (title, {name: (ratio, noise)}), or (None, text) for a heading."""
     left, right, bar, gap = 210, 60, 7, 7
     ratios = [r for title, values in rows if title is not None for r, _ in values.values()]
     low = min([0.5] + ratios)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Child processes: started in sessions of their own, and ended by id whatever happens.
 
-A child leads its own session, so a Ctrl-C at the terminal reaches the harness alone, which then ends
-exactly what it started.
+A child leads its own session, so a Ctrl-C at the terminal reaches the harness alone, which then
+ends exactly what it started.
 """
 
 import json
@@ -71,6 +71,18 @@ def output(command, env, limit=LIMIT_S, **kwargs):
     if child.returncode != 0:
         raise RowError(failure(child.returncode, err))
     return out
+
+
+def both_outputs(command, env):
+    """What a short command prints, wherever it prints it and however it ends."""
+    child = start(command, env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                  stderr=subprocess.STDOUT, text=True)
+    try:
+        return child.communicate(timeout=30)[0]
+    except subprocess.TimeoutExpired:
+        return ""
+    finally:
+        stop(child)
 
 
 def failure(status, err):

@@ -72,7 +72,8 @@ def parser():
                    help="where the benchmarks were built (default build-bench)")
     p.add_argument("--out", default=str(TOP / "bench" / "out"), metavar="DIR",
                    help="where the reports go (default bench/out)")
-    p.add_argument("--check", action="store_true", help="only look whether the command line is right: nothing need be built yet")
+    p.add_argument("--check", action="store_true",
+                   help="only look whether the command line is right: nothing need be built yet")
     return p
 
 

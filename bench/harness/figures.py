@@ -56,6 +56,12 @@ class Row:
         ours, theirs = self.median(allocator, metric), self.median(base, metric)
         return ours / theirs if ours is not None and theirs else None
 
+    def scatter(self, allocator, metric):
+        """The spread as a share of the median; None of a single sample."""
+        middle = self.median(allocator, metric)
+        width = spread(self.values(allocator, metric))
+        return width / middle if middle and width is not None else None
+
     def best(self, allocators, metric):
         """The name of the allocator with the smallest median, or None."""
         known = [(self.median(a, metric), a) for a in allocators if self.values(a, metric)]
@@ -113,6 +119,10 @@ class Mean:
     def rounds_differ(self):
         return self.low is not None and self.high > self.low
 
+    def spans(self, limit):
+        """True if a verdict against the limit could have gone either way; of one round, always."""
+        return self.low is None or self.low <= limit <= self.high
+
 
 def mean_ratio(rows, allocator, base_of, metric):
     """The mean of allocator / base over rows; base_of(row) names the row's base.
@@ -134,4 +144,7 @@ def mean_ratio(rows, allocator, base_of, metric):
     means = [geometric_mean([a / b if b else None for a, b in (s[i] for _, _, s in pairs)])
              for i in range(rounds)]
     means = [m for m in means if m is not None]
-    return Mean(value, min(means, default=None), max(means, default=None), len(pairs))
+    if len(means) < 2:
+        return Mean(value, None, None, len(pairs))
+    # The mean of medians needn't lie between the rounds' means.
+    return Mean(value, min(means + [value]), max(means + [value]), len(pairs))

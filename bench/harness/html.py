@@ -38,13 +38,15 @@ svg .line { fill: none; stroke-width: 2; stroke-linejoin: round } svg .noise { o
 .legend span { display: inline-block; margin-right: 1.1rem; white-space: nowrap }
 .legend i { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px;
             margin-right: .35rem; vertical-align: -1px }
-table { border-collapse: collapse; width: 100%%; font-size: 13px; font-variant-numeric: tabular-nums }
+table { border-collapse: collapse; width: 100%%; font-size: 13px;
+        font-variant-numeric: tabular-nums }
 th, td { padding: .22rem .5rem; text-align: right; border-bottom: 1px solid var(--rule) }
 th:first-child, td:first-child { text-align: left } th { color: var(--soft); font-weight: 600 }
 td.group { font-weight: 600; background: var(--card); text-align: left }
 .bars td, .bars th { text-align: left } .holds { color: var(--good); font-weight: 600 }
 .short { color: var(--bad); font-weight: 600 } .open { color: var(--soft) }
-.bars td:first-child { white-space: nowrap } .scroll { overflow-x: auto } details { margin: .6rem 0 } summary { cursor: pointer }
+.bars td:first-child { white-space: nowrap }
+.scroll { overflow-x: auto } details { margin: .6rem 0 } summary { cursor: pointer }
 """
 
 
@@ -52,11 +54,12 @@ def style(names):
     pairs, spare = [], iter(COLOURS)
     for name in names:
         pairs.append(OUR_COLOUR if name == OURS else next(spare, COLOURS[0]))
-    variables = lambda k: " ".join("--c%d: %s;" % (i, p[k]) for i, p in enumerate(pairs))  # noqa: E731
     classes = "\n".join("svg .c%d { fill: var(--c%d) } svg .s%d { stroke: var(--c%d) } "
                         "svg text.t%d { fill: var(--c%d) }" % ((i,) * 6)
                         for i in range(len(pairs)))
-    return STYLE % {"light": variables(0), "dark": variables(1), "classes": classes}
+    light, dark = (" ".join("--c%d: %s;" % (i, pair[k]) for i, pair in enumerate(pairs))
+                   for k in (0, 1))
+    return STYLE % {"light": light, "dark": dark, "classes": classes}
 
 
 def legend(names):
@@ -151,6 +154,7 @@ def phases_section(run):
         if not measured:
             continue
         series = {name: [(t, kb / 1024) for t, kb in p.series] for name, p in measured.items()}
+        # Variants of ours are in the table alone: their lines would hide ours.
         parts.append(section("Memory over time: %s" % about, legend(run.names),
                              charts.lines(series, run.names, about), phase_table(measured)))
     return "".join(parts)
@@ -177,7 +181,7 @@ def table_section(run, base):
             tables.append("<details><summary>%s</summary>%s</details>"
                           % (escape(title), metric_table(run, rows, base, metric)))
     return section("All figures", paragraph(
-        "Medians. Page faults and system calls of the benchmark's rows are per 1000 operations."),
+        "Medians, and half the spread of the samples. Page faults and system calls of the benchmark's rows are per 1000 operations."),
         *tables) if tables else ""
 
 
@@ -201,7 +205,9 @@ def cell(row, name, base, metric):
     if value is None:
         return "failed" if name in row.errors else "–"
     if metric in ("time", "cpu"):
+        scatter = row.scatter(name, metric)
         shown = quantity(value, row.unit)
+        shown += " ±%.0f%%" % (50 * scatter) if scatter is not None else ""
     elif metric.endswith("_kb"):
         shown = megabytes(value)
     else:

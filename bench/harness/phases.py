@@ -17,7 +17,14 @@ PROGRAMS = (
     ("server", "1 GB of live objects, half of them replaced by other sizes", 66, 6),
 )
 
-OFF = OURS + "-scavenger-off"
+# What a program is run with beside goalloc as it is: to see what giving back costs, and what a
+# process that only sleeps gives back when it has a thread for it.
+OFF = OURS + "-scavenge-off"
+BACKGROUND = OURS + "-background"
+VARIANTS = {
+    "sawtooth": (OFF, "scavenge", "off"),
+    "free256_idle": (BACKGROUND, "background", "on"),
+}
 
 
 class Phase:
@@ -54,14 +61,14 @@ class Phases:
         self.run = run
         self.ga_bench = ga_bench
         self.programs = [p for p in PROGRAMS if p[0] in names]
-        self.off = scavenger_off(run.allocator(OURS))
+        self.variants = our_variants(run.allocator(OURS))
 
     def jobs(self):
         for program in self.programs:
             for allocator in self.run.allocators:
                 yield program, allocator
-            if program[0] == "sawtooth" and self.off:
-                yield program, self.off
+            if program[0] in self.variants:
+                yield program, self.variants[program[0]]
 
     def cost(self):
         return sum(self.cost_of(program) for program, _ in self.jobs())
@@ -86,6 +93,7 @@ class Phases:
             return
         self.run.phases.append(Phase(name, allocator.name, data))
 
+
 def find(run, program, allocator):
     for phase in run.phases:
         if phase.program == program and phase.allocator == allocator:
@@ -93,16 +101,12 @@ def find(run, program, allocator):
     return None
 
 
-def scavenger_off(ours):
-    """goalloc with its scavenger switched off, if this build of it has an option for that."""
+def our_variants(ours):
+    """{program: goalloc with other settings}, as far as this build of it has such options."""
     if ours is None:
-        return None
+        return {}
     env = ours.environment({"LD_PRELOAD": ours.preload(), "GOALLOC": "help"})
-    child = children.start(["/bin/true"], env, stdout=-1, stderr=-2, text=True)
-    text, _ = child.communicate(timeout=30)
-    children.forget(child)
-    for line in text.splitlines():
-        for word in line.split():
-            if word.startswith("scaveng"):
-                return Allocator(OFF, ours.path, {"GOALLOC": word.rstrip(":=,") + "=off"})
-    return None
+    known = [word for line in children.both_outputs(["/bin/true"], env).splitlines()
+             for word in line.split()]
+    return {program: Allocator(name, ours.path, {"GOALLOC": "%s=%s" % (option, value)})
+            for program, (name, option, value) in VARIANTS.items() if option in known}

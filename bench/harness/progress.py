@@ -24,8 +24,9 @@ class Progress:
         now = time.monotonic()
         if self.live:
             filled = int(BAR_WIDTH * min(1, self.done / self.total))
-            self.stream.write("\r\x1b[K[%s%s] %3d%%  %s  %s" % (
-                "#" * filled, "." * (BAR_WIDTH - filled), self.percent(), self.left(now), what[:60]))
+            bar = "#" * filled + "." * (BAR_WIDTH - filled)
+            self.stream.write("\r\x1b[K[%s] %3d%%  %s  %s"
+                              % (bar, self.percent(), self.left(now), what[:60]))
             self.stream.flush()
         elif self.last_line is None or now - self.last_line >= LINE_EVERY_S:
             self.last_line = now

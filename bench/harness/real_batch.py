@@ -97,7 +97,7 @@ def function(rng, number):
 def write_source(setting):
     """One large C file, the same every time."""
     rng = random.Random(4)
-    count = setting.amount(1500, 60)
+    count = setting.amount(700, 60)
     parts = [function(rng, i) for i in range(count)]
     parts.append("long all(long x, long y, long *t)\n{\n    return %s;\n}\n"
                  % " + ".join("f%d(x, y, t)" % i for i in range(0, count, 7)))
@@ -105,7 +105,7 @@ def write_source(setting):
 
 
 def gcc():
-    return Batch("gcc/O2", ["gcc"], 8,
+    return Batch("gcc/O2", ["gcc"], 6,
                  lambda s: [s.paths["gcc"], "-O2", "-w", "-c", "-o", "/dev/null", "large.c"],
                  prepare=write_source)
 

@@ -56,7 +56,7 @@ def tree(pid):
 
 
 class Server:
-    """Runs while a `with` block does. With `summary`, under strace, which writes its count there."""
+    """Runs while a `with` block does. With `summary`, under strace, which writes there."""
 
     def __init__(self, command, port, allocator, user=None, summary=None,
                  linked_with_jemalloc=False, cwd=None, ready=None):

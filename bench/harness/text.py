@@ -8,6 +8,7 @@ from .figures import GROUPS, SIDE_GROUPS, is_noise, mean_ratio
 
 NAME_WIDTH = 32
 CELL = 11
+SPREAD = 8
 
 
 def print_report(run, out):
@@ -65,10 +66,17 @@ def ratio_cell(row, name, base, metric):
     return ("~" if is_noise(row, name, base, metric) else "") + times(ratio)
 
 
+def scatter_cell(row, names, metric):
+    """The largest spread of any allocator's samples, as a share of its median."""
+    known = [row.scatter(n, metric) for n in names]
+    known = [s for s in known if s is not None]
+    return "%.0f%%" % (100 * max(known)) if known else ""
+
+
 def header(run, base, last, write):
     names = with_base_first(run, base)
     write("%-*s%s%s" % (NAME_WIDTH, "", "".join("%*s" % (CELL, n[:CELL - 1]) for n in names),
-                        "%*s" % (CELL + 3, last) if last else ""))
+                        "  " + last if last else ""))
 
 
 def time_table(run, base, write):
@@ -76,7 +84,8 @@ def time_table(run, base, write):
     title = "CPU time" if metric == "cpu" else "Time"
     write("%s an operation: of %s as it is, of the others against it; ~ is within the noise"
           % (title, base))
-    header(run, base, "vs best peer" if OURS in run.names else "", write)
+    last = "%*s" % (SPREAD, "spread")
+    header(run, base, ("vs best peer" if OURS in run.names else "") + last, write)
     for group, about in GROUPS + SIDE_GROUPS:
         rows = run.group(group)
         if rows:
@@ -84,10 +93,11 @@ def time_table(run, base, write):
         for row in rows:
             cells = [quantity(row.median(base, metric), row.unit)]
             cells += [ratio_cell(row, n, base, metric) for n in run.names if n != base]
-            line = "  %-*s%s" % (NAME_WIDTH - 2, row.name, "".join("%*s" % (CELL, c) for c in cells))
+            line = "  %-*s" % (NAME_WIDTH - 2, row.name)
+            line += "".join("%*s" % (CELL, c) for c in cells)
             if OURS in run.names:
                 line += "%*s" % (CELL + 3, against_best(run, row, metric))
-            write(line)
+            write(line + "%*s" % (SPREAD, scatter_cell(row, run.names, metric)))
     write()
 
 
@@ -103,7 +113,7 @@ def memory_table(run, base, write):
     if not rows:
         return
     write("Peak memory (RSS): of %s as it is, of the others against it" % base)
-    header(run, base, "2 s later", write)
+    header(run, base, "%*s" % (CELL + 1, "2 s later"), write)
     for row in rows:
         cells = [megabytes(row.median(base, "peak_kb"))]
         cells += [ratio_cell(row, n, base, "peak_kb") for n in run.names if n != base]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# Builds graphs of objects, finds shortest ways, makes reports of strings: ruby's objects and arrays.
+# Builds graphs of objects, finds shortest ways, makes reports of strings: ruby's objects, arrays
+# and hashes.
 
 Node = Struct.new(:name, :edges, :distance)
 
@@ -44,7 +45,9 @@ def distances(nodes)
 end
 
 def report(nodes)
-  lines = nodes.map { |n| "#{n.name}: #{n.distance} over #{n.edges.map { |t, _| t.name }.join(', ')}" }
+  lines = nodes.map do |node|
+    "#{node.name}: #{node.distance} over #{node.edges.map { |target, _| target.name }.join(', ')}"
+  end
   groups = lines.group_by(&:length).transform_values { |v| v.map(&:upcase).sort }
   groups.sum { |length, texts| length * texts.size }
 end

@@ -3,11 +3,11 @@
  * cxx_shared.c: the C++ library as the shared library finds it, and the nothrow forms of new.
  *
  * Place: behind cxx.c. A preloaded library meets programs with a C++ library, without one, and with
- * one that comes later, as a part of something opened at run time. So what is needed of it is looked
- * for when it is needed, among what is loaded, and never linked.
+ * one that comes later, as a part of something opened at run time. So what is needed of it is
+ * looked for when it is needed, among what is loaded, and never linked.
  *
- * A nothrow new that finds no memory calls the C++ library's own, which calls our throwing new inside
- * a try: only C++ can catch what a new-handler throws.
+ * A nothrow new that finds no memory calls the C++ library's own, which calls our throwing new
+ * inside a try: only C++ can catch what a new-handler throws.
  */
 #include <dlfcn.h>
 

@@ -3,14 +3,15 @@
  * init.c: what happens when the library is loaded and when the process ends.
  *
  * Place: the dynamic linker, or libc's start in a static program, calls the constructor. Allocation
- * works before it: ld.so and other libraries' constructors may come first. What the constructor adds
- * is what needs libc: a thread-exit hook, the fork handlers, and the options.
+ * works before it: ld.so and other libraries' constructors may come first. What the constructor
+ * adds is what needs libc: a thread-exit hook, the fork handlers, and the options.
  */
 #include <string.h>
 
 #include "../observe/observe.h"
 #include "../options/options.h"
 #include "../os/os.h"
+#include "../scavenger/scavenger.h"
 #include "internal.h"
 
 const char init_linked;
@@ -46,6 +47,7 @@ __attribute__((constructor(101))) static void start(int argc, char **argv, char 
 /* After the program's own exit handlers and destructors. */
 __attribute__((destructor(101))) static void finish(void)
 {
+    scavenger_stop();
     if (options.stats)
         observe_print();
 }

@@ -38,8 +38,9 @@ GA_EXPORT void ga_stats(struct ga_stats *out, size_t size)
 }
 
 /*
- * mallinfo's fields by their meaning: arena is what the heap holds, uordblks what the program holds,
- * fordblks what is free of it; hblks and hblkhd are the blocks that are too large for a class.
+ * mallinfo's fields by their meaning: arena is what the heap holds, uordblks what the program
+ * holds, fordblks what is free of it; hblks and hblkhd are the blocks that are too large for a
+ * class.
  */
 GA_EXPORT struct mallinfo2 mallinfo2(void)
 {
@@ -117,7 +118,7 @@ GA_EXPORT int malloc_info(int options, FILE *stream)
     }
     observe_all(&stats);
     fputs("<malloc version=\"goalloc-1\">\n", stream);
-    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++) {
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++) {
         struct class_stats of_class;
         observe_class(class, &of_class);
         if (!of_class.spans)

@@ -2,16 +2,18 @@
 /*
  * malloc.c: malloc, calloc, realloc, reallocarray, free, malloc_usable_size.
  *
- * Place: the program's way in. Calls src/mcache for blocks up to 1 MB and src/mheap for larger ones.
+ * Place: the program's way in. Calls src/mcache for blocks up to 1 MB and src/mheap for larger
+ * ones.
  *
  * What glibc promises and binaries expect:
- *   - every block is aligned to 16, whatever its size; a request of 0 bytes gets a block of its own;
+ *   - every block is aligned to 16, whatever its size; a request of 0 bytes gets a block of its
+ * own;
  *   - free keeps errno; whatever fails for want of memory sets it to ENOMEM and changes nothing;
  *   - realloc(p, 0) frees p and returns NULL.
  *
- * Invariants: the fast paths make no atomic read-modify-write and no call, and free's writes nothing
- * into the block (tools/lint/hotpath counts their instructions).
- * Locking: none here. Fork: see fork.c. Signals: as with any malloc, not from a handler.
+ * Invariants: the fast paths make no atomic read-modify-write and no call, and free's writes
+ * nothing into the block (tools/lint/hotpath counts their instructions). Locking: none here. Fork:
+ * see fork.c. Signals: as with any malloc, not from a handler.
  */
 #include <string.h>
 
@@ -37,6 +39,7 @@ struct span *alloc_large(size_t size, size_t align)
     if (size > REQUEST_MAX || !mheap_init())
         return NULL;
     struct span *span = mheap_alloc_large(pages_for(size), align);
+    scavenger_tick();
     if (GA_LIKELY(span != NULL))
         return span;
     scavenger_drain();
@@ -65,6 +68,7 @@ GA_NOINLINE void *malloc_slow(size_t size)
     if (GA_LIKELY(mcache_pop(mcache_self(), class, &p)))
         return p;
     p = mcache_alloc_slow(class);
+    scavenger_tick();
     return GA_LIKELY(p != NULL) ? p : malloc_drained(class);
 }
 
@@ -74,8 +78,8 @@ GA_EXPORT void *malloc(size_t size)
 }
 
 /*
- * A block whose pages may never have been touched: then they are zero, and to write zeros would only
- * fetch them in. Below a page class that isn't worth finding out.
+ * A block whose pages may never have been touched: then they are zero, and to write zeros would
+ * only fetch them in. Below a page class that isn't worth finding out.
  */
 static void *calloc_fresh(size_t size)
 {
@@ -118,6 +122,7 @@ GA_NOINLINE void free_slow(void *p, unsigned class)
 {
     if (GA_LIKELY(class != 0)) {
         mcache_free_slow(p, class);
+        scavenger_tick();
         return;
     }
     if (!p)
@@ -126,6 +131,7 @@ GA_NOINLINE void free_slow(void *p, unsigned class)
     if (GA_UNLIKELY(!span || span->class != 0 || (uintptr_t)p != span_address(span)))
         bad_pointer(p, "free");
     mheap_free_large(span);
+    scavenger_tick();
 }
 
 GA_EXPORT void free(void *p)

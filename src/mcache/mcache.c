@@ -11,7 +11,8 @@
  *   - previous is NULL, or empty, or holds objects and isn't needed before loaded runs out;
  *   - `count` of a loaded magazine is stale; top says how many objects it holds;
  *   - next is the slot below top, which for an empty magazine is the floor: NULL.
- * Locking: none of its own; a cache belongs to its thread. Fork: the child's thread keeps its cache.
+ * Locking: none of its own; a cache belongs to its thread. Fork: the child's thread keeps its
+ * cache.
  */
 #include "../mcentral/mcentral.h"
 #include "../os/os.h"
@@ -161,6 +162,6 @@ static void flush_class(struct mcache *cache, unsigned class)
 
 void mcache_flush(struct mcache *cache)
 {
-    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++)
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
         flush_class(cache, class);
 }

@@ -26,14 +26,14 @@
  * (20 cycles a pair against 15).
  */
 struct mcache {
-    void *next[SIZE_CLASS_COUNT];              /* what malloc returns; NULL: nothing loaded; owner */
-    void **top[SIZE_CLASS_COUNT];              /* one past the loaded magazine's last; owner */
-    struct magazine *loaded[SIZE_CLASS_COUNT]; /* top == loaded: it is full; owner */
+    void *next[SIZE_CLASS_COUNT]; /* what malloc returns; NULL: nothing loaded; owner */
+    void **top[SIZE_CLASS_COUNT]; /* one past the loaded magazine's last; owner */
+    struct magazine *loaded[SIZE_CLASS_COUNT];   /* top == loaded: it is full; owner */
     struct magazine *previous[SIZE_CLASS_COUNT]; /* full, empty, or NULL; owner */
-    struct mcache *next_cache;                /* all caches; guarded by the registry's lock */
-    struct mcache *next_idle;                 /* those without a thread; the registry's lock */
-    unsigned destructor_rounds;               /* owner */
-    bool idle;                                /* no thread owns it; the registry's lock */
+    struct mcache *next_cache;                   /* all caches; guarded by the registry's lock */
+    struct mcache *next_idle;                    /* those without a thread; the registry's lock */
+    unsigned destructor_rounds;                  /* owner */
+    bool idle;                                   /* no thread owns it; the registry's lock */
 };
 
 extern GA_HIDDEN __thread struct mcache *mcache_current __attribute__((tls_model("initial-exec")));
@@ -63,8 +63,8 @@ GA_INLINE bool mcache_pop(struct mcache *cache, size_t class, void **out)
 {
     void *p = cache->next[class];
     void *below = cache->top[class][-2];
-    /* Equal: both are NULL, since nothing is loaded and a magazine's floor is two deep; or one block
-     * was freed twice in a row. The slow path finds out. */
+    /* Equal: both are NULL, since nothing is loaded and a magazine's floor is two deep; or one
+     * block was freed twice in a row. The slow path finds out. */
     if (GA_UNLIKELY(p == below))
         return false;
     GA_FORGET(class);

@@ -2,7 +2,8 @@
 /*
  * thread.c: which cache a thread has, from its first malloc to after its last destructor.
  *
- *   mcache_none --first slow path--> a cache --last destructor round--> mcache_none, thread_gone set
+ *   mcache_none --first slow path--> a cache --last destructor round--> mcache_none, thread_gone
+ * set
  *
  * Place: mcache.c's slow paths ask for the thread's cache; the C library calls the destructor.
  *
@@ -10,10 +11,9 @@
  * WARM_CACHES of them: starting a thread is then as cheap as taking the cache off a list. Further
  * ones are flushed first, so that ten thousand threads that come and go leave no more than that.
  *
- * Invariants: every cache ever made is in the registry; an idle one is owned by the registry's lock.
- * Locking: the registry's lock, outside the centrals'.
- * Fork: the child's other threads are gone in the midst of whatever they did; their caches are left
- * as they are and never used again.
+ * Invariants: every cache ever made is in the registry; an idle one is owned by the registry's
+ * lock. Locking: the registry's lock, outside the centrals'. Fork: the child's other threads are
+ * gone in the midst of whatever they did; their caches are left as they are and never used again.
  */
 #include <limits.h>
 #include <pthread.h>
@@ -64,7 +64,7 @@ static struct mcache *make_cache(void)
     struct mcache *cache = mheap_meta_alloc(sizeof(*cache));
     if (!cache)
         return NULL;
-    for (unsigned class = 0; class < SIZE_CLASS_COUNT; class++) {
+    for (unsigned class = 0; class < SIZE_CLASS_COUNT; class ++) {
         cache->top[class] = mcache_none.top[class];
         cache->loaded[class] = mcache_none.loaded[class];
     }
@@ -230,7 +230,7 @@ void mcache_read_stats(struct mcache_stats *out)
     for (const struct mcache *cache = registry.all; cache; cache = cache->next_cache) {
         out->caches++;
         out->idle += cache->idle;
-        for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++)
+        for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
             out->objects[class] += count_class(cache, class);
     }
     lock_release(&registry.lock);

@@ -59,7 +59,7 @@ static void check_class(unsigned class)
 
 void mcentral_check(void)
 {
-    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++) {
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++) {
         lock_acquire(&mcentrals[class].lock);
         check_class(class);
         lock_release(&mcentrals[class].lock);

@@ -19,9 +19,51 @@ struct mcentral mcentrals[SIZE_CLASS_COUNT];
  * objects in the order they were freed, at a fraction of a nanosecond each; the bits cost some ten
  * nanoseconds an object but restore the order of addresses, find double frees, and let spans go.
  */
+static atomic_bool lean_depots; /* relaxed: a magazine more or less */
+
 static uint32_t depot_limit(unsigned class)
 {
+    if (atomic_load_explicit(&lean_depots, memory_order_relaxed))
+        return LEAN_DEPOT;
     return size_classes[class].size <= 1024 ? 128 : 192;
+}
+
+/* Bytes in full magazines of all classes, taken for full, and the least that was since
+ * mcentral_take_depot_least. Relaxed: levels, not counts. */
+static _Atomic(long) depot_bytes, depot_least;
+
+static size_t at_least_zero(long bytes)
+{
+    return bytes > 0 ? (size_t)bytes : 0;
+}
+
+size_t mcentral_depot_bytes(void)
+{
+    return at_least_zero(atomic_load_explicit(&depot_bytes, memory_order_relaxed));
+}
+
+size_t mcentral_take_depot_least(void)
+{
+    long now = atomic_load_explicit(&depot_bytes, memory_order_relaxed);
+    return at_least_zero(atomic_exchange_explicit(&depot_least, now, memory_order_relaxed));
+}
+
+static long magazine_bytes(unsigned class)
+{
+    return (long)size_classes[class].magazine_capacity * (long)size_classes[class].size;
+}
+
+static void count_in(unsigned class)
+{
+    atomic_fetch_add_explicit(&depot_bytes, magazine_bytes(class), memory_order_relaxed);
+}
+
+static void count_out(unsigned class)
+{
+    long bytes = magazine_bytes(class);
+    long left = atomic_fetch_sub_explicit(&depot_bytes, bytes, memory_order_relaxed) - bytes;
+    if (left < atomic_load_explicit(&depot_least, memory_order_relaxed))
+        atomic_store_explicit(&depot_least, left, memory_order_relaxed);
 }
 
 static void push(struct magazine **list, struct magazine *magazine)
@@ -44,6 +86,7 @@ static void put_full(struct mcentral *central, unsigned class, struct magazine *
     if (central->full_count < depot_limit(class)) {
         push(&central->full, magazine);
         central->full_count++;
+        count_in(class);
         return;
     }
     objects_drain(class, magazine_slots(magazine), magazine->count);
@@ -58,8 +101,7 @@ struct magazine *mcentral_take_full(unsigned class, struct magazine *empty)
     struct magazine *full = pop(&central->full);
     if (full) {
         central->full_count--;
-        if (central->full_count < central->full_least)
-            central->full_least = central->full_count;
+        count_out(class);
         if (empty)
             push(&central->empty, empty);
     }
@@ -111,38 +153,42 @@ void mcentral_give(unsigned class, struct magazine *magazine)
     lock_release(&central->lock);
 }
 
-void mcentral_trim(unsigned class, bool all)
+void mcentral_trim(unsigned class, uint32_t keep)
 {
     struct mcentral *central = &mcentrals[class];
     lock_acquire(&central->lock);
-    uint32_t keep = all ? 0 : central->full_count - central->full_least;
     while (central->full_count > keep) {
         struct magazine *magazine = pop(&central->full);
         central->full_count--;
+        count_out(class);
         objects_drain(class, magazine_slots(magazine), magazine->count);
         magazine->count = 0;
         push(&central->empty, magazine);
     }
-    central->full_least = central->full_count;
     lock_release(&central->lock);
+}
+
+void mcentral_set_lean(bool lean)
+{
+    atomic_store_explicit(&lean_depots, lean, memory_order_relaxed);
 }
 
 /* --- Fork --- */
 
 void mcentral_lock_all(void)
 {
-    for (unsigned class = 0; class < SIZE_CLASS_COUNT; class++)
+    for (unsigned class = 0; class < SIZE_CLASS_COUNT; class ++)
         lock_freeze(&mcentrals[class].lock);
 }
 
 void mcentral_unlock_all(void)
 {
-    for (unsigned class = SIZE_CLASS_COUNT; class-- > 0;)
+    for (unsigned class = SIZE_CLASS_COUNT; class -- > 0;)
         lock_thaw(&mcentrals[class].lock);
 }
 
 void mcentral_reset_in_child(void)
 {
-    for (unsigned class = 0; class < SIZE_CLASS_COUNT; class++)
+    for (unsigned class = 0; class < SIZE_CLASS_COUNT; class ++)
         lock_reset(&mcentrals[class].lock);
 }

@@ -2,8 +2,8 @@
 /*
  * objects.c: between magazines and the spans' allocation bits.
  *
- * Place: depot.c and src/mcache's slow path come here when whole magazines won't do. Calls src/mheap
- * for spans.
+ * Place: depot.c and src/mcache's slow path come here when whole magazines won't do. Calls
+ * src/mheap for spans.
  *
  * Invariants:
  *   - a span is on its central's list exactly while it has both free and used objects; a full span

@@ -108,3 +108,18 @@ void mheap_read_stats(struct mheap_stats *out)
     lock_release(&mheap.meta_lock);
     lock_release(&mheap.lock);
 }
+
+void mheap_read_levels(struct mheap_levels *out)
+{
+    out->in_use = GA_LOAD_ANY(mheap.stats.in_use);
+    out->free_dirty = GA_LOAD_ANY(mheap.stats.free_dirty);
+}
+
+size_t mheap_take_peak(void)
+{
+    lock_acquire(&mheap.lock);
+    size_t peak = mheap.peak_in_use;
+    mheap.peak_in_use = mheap.stats.in_use;
+    lock_release(&mheap.lock);
+    return peak;
+}

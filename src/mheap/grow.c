@@ -45,7 +45,8 @@ static void set_end(size_t page)
 static bool map_tables(size_t end)
 {
     if (mheap.class_bytes_mapped < end + CLASS_TABLE_SHIFT) {
-        size_t more = round_up(end + CLASS_TABLE_SHIFT, CLASS_TABLE_STEP) - mheap.class_bytes_mapped;
+        size_t more =
+            round_up(end + CLASS_TABLE_SHIFT, CLASS_TABLE_STEP) - mheap.class_bytes_mapped;
         if (os_map_at(mheap.tables + mheap.class_bytes_mapped, more) != OS_MAPPED)
             return false;
         mheap.class_bytes_mapped += more;
@@ -127,9 +128,9 @@ bool grow_heap(size_t pages)
 /*
  * Chooses where the window and the tables begin. The window begins at a chunk, not an arena, which
  * makes its place harder to guess. The tables lie far above programs linked at fixed addresses, far
- * below where the kernel puts libraries, stacks and mmap. Where the processor has fewer address bits
- * than 47 (39 on some arm64), and where a sanitizer claims the middle of the address space, `low`
- * puts them at 256 GB and ends the window before.
+ * below where the kernel puts libraries, stacks and mmap. Where the processor has fewer address
+ * bits than 47 (39 on some arm64), and where a sanitizer claims the middle of the address space,
+ * `low` puts them at 256 GB and ends the window before.
  */
 static void choose_places(uint64_t seed, bool low)
 {

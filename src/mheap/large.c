@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * large.c: blocks of more than a megabyte, blocks aligned to more than a page, and blocks that grow.
+ * large.c: blocks of more than a megabyte, blocks aligned to more than a page, and blocks that
+ * grow.
  *
  * Place: src/libc's slow paths call it. Calls runs.c, spans.c, grow.c and, to move pages, src/os.
  *
- * A block that realloc made grow is likely to grow again, so it is put where many free pages follow:
- * a quarter into the longest run (small spans fill a run from its front), after making that run
- * eight times as long as the block. Growing is then a matter of taking the pages behind it. When
- * something lies there after all, the kernel moves the pages to a new place (mremap); no byte is
- * copied. A mapping so moved doesn't merge with its neighbours, which is why their number is bounded,
- * and why the pages are mapped afresh when the block is freed.
+ * A block that realloc made grow is likely to grow again, so it is put where many free pages
+ * follow: a quarter into the longest run (small spans fill a run from its front), after making that
+ * run eight times as long as the block. Growing is then a matter of taking the pages behind it.
+ * When something lies there after all, the kernel moves the pages to a new place (mremap); no byte
+ * is copied. A mapping so moved doesn't merge with its neighbours, which is why their number is
+ * bounded, and why the pages are mapped afresh when the block is freed.
  *
  * Invariants: a large span's class is 0; `moved` spans have exactly one mapping of their own.
  * Locking: takes the heap's lock; a block's owner may read its span without it.
@@ -96,7 +97,7 @@ static void shrink(struct span *span, size_t keep)
     size_t page = span->page + keep, pages = span->pages - keep;
     bool zero = span->moved && os_map_over(mheap_page_address(page), pages << HEAP_PAGE_SHIFT);
     __atomic_store_n(&span->pages, (uint32_t)keep, __ATOMIC_RELAXED);
-    mheap.stats.in_use -= pages << HEAP_PAGE_SHIFT;
+    subtract_in_use(pages);
     mheap.stats.large -= pages << HEAP_PAGE_SHIFT;
     pages_set_dirty(page, pages, !zero);
     run_insert(page, pages);
@@ -114,7 +115,7 @@ static bool extend(struct span *span, size_t pages)
     run_take(next, 0, more);
     span_map_pages(span, next, more);
     __atomic_store_n(&span->pages, (uint32_t)pages, __ATOMIC_RELAXED);
-    mheap.stats.in_use += more << HEAP_PAGE_SHIFT;
+    add_in_use(more);
     mheap.stats.large += more << HEAP_PAGE_SHIFT;
     return true;
 }

@@ -6,45 +6,76 @@
  *
  * Invariants: a released page is clean and stays in its run. Where the OS page is larger than ours
  * only whole OS pages inside the run are released.
- * Locking: the heap's lock is held during the system call, so that nobody takes the pages meanwhile;
- * one call releases at most RELEASE_STEP.
+ * Locking: the heap's lock is held during the system call, so that nobody takes the pages
+ * meanwhile, and given up after every RELEASE_STEP pages (some 0.2 ms).
  */
 #include "../os/os.h"
 #include "internal.h"
 
 #define RELEASE_STEP ((size_t)2 << 20 >> HEAP_PAGE_SHIFT)
 
-/* Lock held. Releases dirty pages of one run, at most `want` of them. Returns how many went. */
+/* The first page from `page` on that is dirty, or `end`. */
+static size_t next_dirty(size_t page, size_t end)
+{
+    while (page < end) {
+        size_t in_arena = page % ARENA_PAGES, shift = in_arena % 64;
+        uint64_t word = mheap_arena_of(page)->dirty[in_arena / 64] >> shift;
+        if (word) {
+            page += (size_t)__builtin_ctzl(word);
+            return page < end ? page : end;
+        }
+        page += 64 - shift;
+    }
+    return end;
+}
+
+/* Lock held. Releases [from, page), as far as it is whole OS pages. Returns how many pages went. */
+static size_t release_pages(size_t from, size_t page, size_t grain)
+{
+    uintptr_t start = round_up(mheap_page_address(from), grain);
+    uintptr_t stop = round_down(mheap_page_address(page), grain);
+    if (stop <= start || !os_release(start, stop - start))
+        return 0;
+    size_t pages = (stop - start) >> HEAP_PAGE_SHIFT;
+    pages_set_dirty(start >> HEAP_PAGE_SHIFT, pages, false);
+    add_free_dirty(-(long)pages);
+    return pages;
+}
+
+/* Lock held. Releases dirty pages of one run, about `want` of them. Returns how many went. */
 static size_t release_run(const struct span *run, size_t want)
 {
     size_t end = (size_t)run->page + run->pages, released = 0;
     size_t grain = os_page_size() > HEAP_PAGE ? os_page_size() : HEAP_PAGE;
-    size_t page = run->page;
+    size_t page = next_dirty(run->page, end);
     while (page < end && released < want) {
         size_t from = page;
-        while (page < end && page_is_dirty(page) && page - from < RELEASE_STEP)
+        while (page < end && page - from < want - released && page_is_dirty(page))
             page++;
-        uintptr_t start = round_up(mheap_page_address(from), grain);
-        uintptr_t stop = round_down(mheap_page_address(page), grain);
-        if (stop > start && os_release(start, stop - start)) {
-            size_t first = start >> HEAP_PAGE_SHIFT;
-            size_t pages = (stop - start) >> HEAP_PAGE_SHIFT;
-            pages_set_dirty(first, pages, false);
-            mheap.stats.free_dirty -= pages << HEAP_PAGE_SHIFT;
-            released += pages;
-        }
-        page += page == from;
+        released += release_pages(from, page, grain);
+        page = next_dirty(page, end);
     }
     return released;
 }
 
-size_t mheap_release(size_t bytes)
+static size_t release_some(size_t want)
 {
-    size_t want = pages_for(bytes), released = 0;
+    size_t released = 0;
     lock_acquire(&mheap.lock);
     for (unsigned bin = RUN_BINS; bin-- > 0 && released < want;)
         for (uint32_t at = mheap.bins[bin]; at && released < want; at = mheap_span_at(at)->next)
             released += release_run(mheap_span_at(at), want - released);
     lock_release(&mheap.lock);
+    return released;
+}
+
+size_t mheap_release(size_t bytes)
+{
+    size_t want = pages_for(bytes), released = 0, step;
+    do {
+        size_t left = want - released;
+        step = release_some(left < RELEASE_STEP ? left : RELEASE_STEP);
+        released += step;
+    } while (step && released < want);
     return released << HEAP_PAGE_SHIFT;
 }

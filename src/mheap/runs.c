@@ -134,7 +134,7 @@ static struct span *run_at_edge(size_t page)
 void run_insert(size_t page, size_t pages)
 {
     size_t end = page + pages;
-    mheap.stats.free_dirty += pages_count_dirty(page, pages) << HEAP_PAGE_SHIFT;
+    add_free_dirty((long)pages_count_dirty(page, pages));
     struct span *before = page > mheap_view.start ? run_at_edge(page - 1) : NULL;
     struct span *after = end < mheap_end() ? run_at_edge(end) : NULL;
     if (before) {
@@ -157,7 +157,7 @@ void run_take(size_t run, size_t offset, size_t pages)
         run_create(run, offset);
     if (offset + pages < length)
         run_create(run + offset + pages, length - offset - pages);
-    mheap.stats.free_dirty -= pages_count_dirty(run + offset, pages) << HEAP_PAGE_SHIFT;
+    add_free_dirty(-(long)pages_count_dirty(run + offset, pages));
 }
 
 /* --- Dirty bits --- */

@@ -17,7 +17,7 @@ static void print_size(const char *what, size_t bytes, const char *means)
 static void print_classes(void)
 {
     report_line("  size class    spans         live       cached");
-    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++) {
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++) {
         struct class_stats stats;
         observe_class(class, &stats);
         if (stats.spans)

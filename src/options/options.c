@@ -13,10 +13,14 @@
 #include "../os/report.h"
 #include "options.h"
 
-struct options options;
+struct options options = {.scavenge = true};
 
 const struct option options_table[] = {
+    {"background", OPTION_FLAG, &options.background,
+     "give memory back by a thread, also while the program is idle (default off)"},
     {"help", OPTION_FLAG, &options.help, "print this list at start"},
+    {"scavenge", OPTION_FLAG, &options.scavenge,
+     "give free memory back to the system unasked (default on)"},
     {"stats", OPTION_FLAG, &options.stats, "print a summary of the heap at exit"},
 };
 const size_t options_count = sizeof(options_table) / sizeof(*options_table);

@@ -12,8 +12,10 @@
 
 /* Constant after the library's constructor. */
 struct options {
-    bool stats; /* print a summary at exit */
-    bool help;  /* print the options at start */
+    bool stats;      /* print a summary at exit */
+    bool help;       /* print the options at start */
+    bool scavenge;   /* give free memory back unasked */
+    bool background; /* give memory back by a thread, also while the program is idle */
 };
 extern struct options options;
 

@@ -8,6 +8,8 @@
 #ifndef GOALLOC_OS_H
 #define GOALLOC_OS_H
 
+#include <signal.h>
+
 #include "../goalloc.h"
 
 /* --- Memory. Addresses and sizes are multiples of the OS page. --- */
@@ -32,7 +34,13 @@ size_t os_page_size(void);
 
 /* --- Waiting. --- */
 void os_futex_wait(atomic_uint *word, unsigned expected);
+/* The same, for at most so many nanoseconds. */
+void os_futex_wait_for(atomic_uint *word, unsigned expected, uint64_t nanoseconds);
 void os_futex_wake(atomic_uint *word, int how_many);
+
+/* --- Signals. libc's way, which leaves its own internal ones (setuid's) alone. --- */
+void os_block_signals(sigset_t *before);
+void os_restore_signals(const sigset_t *before);
 
 /* --- What the process is. --- */
 unsigned os_thread_id(void);

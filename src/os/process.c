@@ -23,9 +23,28 @@ void os_futex_wait(atomic_uint *word, unsigned expected)
     os_syscall(SYS_futex, (long)(uintptr_t)word, FUTEX_WAIT_PRIVATE, (long)expected, 0, 0, 0);
 }
 
+void os_futex_wait_for(atomic_uint *word, unsigned expected, uint64_t nanoseconds)
+{
+    struct timespec wait = {(time_t)(nanoseconds / 1000000000), (long)(nanoseconds % 1000000000)};
+    os_syscall(SYS_futex, (long)(uintptr_t)word, FUTEX_WAIT_PRIVATE, (long)expected,
+               (long)(uintptr_t)&wait, 0, 0);
+}
+
 void os_futex_wake(atomic_uint *word, int how_many)
 {
     os_syscall(SYS_futex, (long)(uintptr_t)word, FUTEX_WAKE_PRIVATE, how_many, 0, 0, 0);
+}
+
+void os_block_signals(sigset_t *before)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, before);
+}
+
+void os_restore_signals(const sigset_t *before)
+{
+    pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
 unsigned os_thread_id(void)

@@ -22,12 +22,8 @@ verb_bench() {
 
 prepare_bench() {
     need_bench build
-<<<<<<< HEAD
-    build_library
-=======
     need_bench peers
-    build_variant release
->>>>>>> refs/heads/bench
+    build_library
     build_bench
 }
 
@@ -38,8 +34,7 @@ need_bench() {
     need "for the benchmarks" "${pairs[@]}"
 }
 
-# Only these targets: the library under test is the release build's.
+# Not the whole directory: the library under test is the release build's.
 build_bench() {
-    setup_variant bench build-bench
-    ninja -C build-bench --quiet benchmarks >&2 || die "the benchmarks did not build"
+    build_variant bench benchmarks
 }

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+/* internal.h: what scavenger.c and thread.c share. */
+#ifndef GOALLOC_SCAVENGER_INTERNAL_H
+#define GOALLOC_SCAVENGER_INTERNAL_H
+
+#include "scavenger.h"
+
+/* Looks at the heap and releases what the pacer says. Returns when to look again; 0: no need. */
+uint64_t scavenger_step(void);
+
+/* In a forked child, whose parent may have been in a step. */
+void scavenger_forget_step(void);
+
+/* thread.c: has the thread running, if there may be one. */
+void scavenger_want_thread(void);
+
+#endif
