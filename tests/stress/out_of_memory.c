@@ -19,7 +19,7 @@
 #include "os/os.h"
 #include "stress.h"
 
-#define BLOCKS  250
+#define BLOCKS  120
 #define THREADS 3
 
 struct worker {
@@ -85,7 +85,7 @@ static void release(struct worker *worker, struct block *block)
 static void *work(void *argument)
 {
     struct worker *worker = argument;
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 250; i++) {
         struct block *block = &worker->blocks[dice_below(&worker->dice, BLOCKS)];
         if (!block->memory)
             allocate(worker, block);
@@ -93,8 +93,8 @@ static void *work(void *argument)
             resize(worker, block);
         else
             release(worker, block);
-        if (i % 250 == 249)
-            malloc_trim(0);
+        if (i == 125 && worker == &workers[0])
+            malloc_trim((size_t)6 << 20);
     }
     return NULL;
 }
@@ -155,7 +155,7 @@ static bool fail_at(long n, bool forever)
     bool reached = atomic_load(&os_fault_at) <= 0;
     atomic_store(&os_fault_at, 0);
     check_all_blocks();
-    if (forever && reached)
+    if (forever && n == 1) /* a later one may be the last, and no more than a release */
         CHECK(count_failures() > 0);
     size_t before = count_failures();
     work_in_threads();
@@ -264,11 +264,11 @@ static int fail_in_this_process(char **arguments)
                : NOT_REACHED;
 }
 
-/* Every n, or as many of them, evenly spread, as there is time for. */
+/* Every n; in a short run the first of them, and beyond what there is time for ever fewer. */
 static long fail_at_every_call(const char *self, bool forever)
 {
-    long n = 1, runs = 0;
-    for (;; n += runs < 12 || stress_goes_on() ? 1 : 1 + n / 4, runs++) {
+    long n = 1, runs = 0, surely = stress.seconds < 20 ? 12 : 100;
+    for (;; n += runs < surely || stress_goes_on() ? 1 : 1 + n / 4, runs++) {
         int status = run_again(self, n, forever);
         if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_REACHED)
             break;
