@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../observe/observe.h"
+#include "../os/os.h"
 #include "../os/report.h"
 #include "../scavenger/scavenger.h"
 #include "internal.h"
@@ -33,6 +34,7 @@ GA_EXPORT void ga_stats(struct ga_stats *out, size_t size)
 {
     struct ga_stats stats;
     observe_all(&stats);
+    stats.resident = os_resident_bytes();
     memset(out, 0, size);
     memcpy(out, &stats, size < sizeof(stats) ? size : sizeof(stats));
 }

@@ -40,7 +40,7 @@ struct span *alloc_large(size_t size, size_t align)
         return NULL;
     struct span *span = mheap_alloc_large(pages_for(size), align);
     scavenger_tick();
-    if (GA_LIKELY(span != NULL))
+    if (GA_LIKELY(span != NULL) || size > WINDOW_SIZE)
         return span;
     scavenger_drain();
     return mheap_alloc_large(pages_for(size), align);
@@ -174,12 +174,20 @@ static void *realloc_large(void *p, size_t size)
 {
     struct span *span = large_span(p, "realloc");
     size_t old = (size_t)span->pages << HEAP_PAGE_SHIFT;
-    if (size < GROWING_MIN && size < old / 2)
-        return copy_and_free(p, size, malloc_inline(size));
+    if (size < GROWING_MIN && size < old / 2) {
+        void *small = malloc_inline(size);
+        return small ? copy_and_free(p, size, small) : p;
+    }
     size_t pages = pages_for(size);
     if (pages == span->pages)
         return p;
-    return large_block(mheap_resize_large(span, pages));
+    struct span *resized = mheap_resize_large(span, pages);
+    if (GA_UNLIKELY(!resized && size <= WINDOW_SIZE)) {
+        scavenger_drain();
+        resized = mheap_resize_large(span, pages);
+    }
+    scavenger_tick();
+    return large_block(resized);
 }
 
 GA_EXPORT void *realloc(void *p, size_t size)

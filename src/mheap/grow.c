@@ -138,7 +138,7 @@ static void choose_places(uint64_t seed, bool low)
     uintptr_t window = 40 * gigabyte + (uintptr_t)(seed % 8192) * CHUNK_SIZE;
     uintptr_t choice = (uintptr_t)(seed >> 16) * ARENA_SIZE;
     uintptr_t tables = low ? 256 * gigabyte + choice % (64 * gigabyte)
-                           : 16384 * gigabyte + choice % (32768 * gigabyte);
+                           : 16384 * gigabyte + choice % (24576 * gigabyte);
     uintptr_t limit = low ? 256 * gigabyte : window + WINDOW_SIZE;
     mheap.tables = tables;
     mheap.classes = (uint8_t *)tables + CLASS_TABLE_SHIFT;

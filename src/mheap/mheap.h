@@ -6,7 +6,7 @@
  * them is reserved; each part is mapped piece by piece.
  *
  *   the window, from 40 to 72 GB upward      what malloc returns, and nothing else
- *   the tables, from 16 to 48 TB upward
+ *   the tables, from 16 to 40 TB upward
  *      class table    one byte a page, from address 0 on: page number -> size class
  *      arena records  one a 64 MB arena: page -> span, dirty bits, span structs
  *      metadata       what mheap_meta_alloc gives: caches and magazines
