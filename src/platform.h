@@ -14,10 +14,10 @@
 #define GA_INLINE      static inline __attribute__((always_inline))
 #define GA_EXPORT      __attribute__((visibility("default")))
 /* Data that fast paths read: reached without the global offset table. */
-#define GA_HIDDEN      __attribute__((visibility("hidden")))
-#define GA_NORETURN    __attribute__((noreturn))
+#define GA_HIDDEN       __attribute__((visibility("hidden")))
+#define GA_NORETURN     __attribute__((noreturn))
 #define GA_PRINTF(f, a) __attribute__((format(printf, f, a)))
-#define GA_CACHE_LINE  64
+#define GA_CACHE_LINE   64
 
 /*
  * A block of second names for functions. gcc would have each repeat the attributes that libc's
@@ -47,12 +47,12 @@
  */
 #if defined(__SANITIZE_THREAD__)
 /* ThreadSanitizer's shadow fills the middle of the address space. */
-#define GA_LOW_ADDRESSES  1
-#define GA_LOAD_ANY(word) __atomic_load_n(&(word), __ATOMIC_RELAXED)
+#define GA_LOW_ADDRESSES          1
+#define GA_LOAD_ANY(word)         __atomic_load_n(&(word), __ATOMIC_RELAXED)
 #define GA_STORE_ANY(word, value) __atomic_store_n(&(word), value, __ATOMIC_RELAXED)
 #else
-#define GA_LOW_ADDRESSES  0
-#define GA_LOAD_ANY(word) (word)
+#define GA_LOW_ADDRESSES          0
+#define GA_LOAD_ANY(word)         (word)
 #define GA_STORE_ANY(word, value) ((void)((word) = (value)))
 #endif
 
@@ -69,8 +69,8 @@
 
 /*
  * Makes the compiler forget what it knows of an index, so that each access computes its own address
- * from it, for nothing, rather than share one computed beforehand. It and the thread's cache are kept
- * out of rax, where malloc's result belongs.
+ * from it, for nothing, rather than share one computed beforehand. It and the thread's cache are
+ * kept out of rax, where malloc's result belongs.
  */
 #if defined(__x86_64__)
 #define GA_FORGET(index) __asm__("" : "+c"(index))

@@ -190,7 +190,7 @@ static void a_depot_passes_magazines_on_whole(void **state)
     mcentral_give(SIZE_96, a);
     mcentral_give(SIZE_96, b);
     mcentral_give(SIZE_96, empty);
-    mcentral_trim(SIZE_96, true);
+    mcentral_trim(SIZE_96, 0);
     assert_int_equal(stats_of(SIZE_96).objects_out, 0);
 }
 
@@ -221,32 +221,42 @@ static void a_depot_drains_what_is_too_much(void **state)
     assert_int_equal(stats.objects_in_depot, mcentrals[SIZE_112].full_count * capacity);
     assert_in_range(stats.magazines, MANY, MANY + 1);
     mcentral_check();
-    mcentral_trim(SIZE_112, true);
+    mcentral_trim(SIZE_112, 0);
     stats = stats_of(SIZE_112);
     assert_int_equal(stats.objects_out, 0);
     assert_int_equal(stats.spans, 0);
 }
 
-/* What lay unused from one tick to the next goes, and no more. */
-static void trim_drains_what_nobody_needed(void **state)
+static void trim_drains_all_but_so_many(void **state)
 {
-    enum { MANY = 20, NEEDED = 8 };
+    enum { MANY = 20, KEPT = 8 };
     struct magazine *magazines[MANY];
     for (size_t i = 0; i < MANY; i++)
         magazines[i] = full_magazine(SIZE_128);
     for (size_t i = 0; i < MANY; i++)
         mcentral_give(SIZE_128, magazines[i]);
-    mcentral_trim(SIZE_128, false); /* none was there all the time */
+    mcentral_trim(SIZE_128, MANY);
     assert_int_equal(mcentrals[SIZE_128].full_count, MANY);
-    for (size_t i = 0; i < NEEDED; i++)
-        magazines[i] = mcentral_take_full(SIZE_128, NULL);
-    for (size_t i = 0; i < NEEDED; i++)
-        mcentral_give(SIZE_128, magazines[i]);
-    mcentral_trim(SIZE_128, false);
-    assert_int_equal(mcentrals[SIZE_128].full_count, NEEDED);
+    mcentral_trim(SIZE_128, KEPT);
+    assert_int_equal(mcentrals[SIZE_128].full_count, KEPT);
     mcentral_check();
-    mcentral_trim(SIZE_128, false);
+    mcentral_trim(SIZE_128, 0);
     assert_int_equal(mcentrals[SIZE_128].full_count, 0);
+    assert_int_equal(stats_of(SIZE_128).objects_out, 0);
+}
+
+static void a_lean_depot_drains_what_comes(void **state)
+{
+    enum { MANY = 20 };
+    struct magazine *magazines[MANY];
+    for (size_t i = 0; i < MANY; i++)
+        magazines[i] = full_magazine(SIZE_128);
+    mcentral_set_lean(true);
+    for (size_t i = 0; i < MANY; i++)
+        mcentral_give(SIZE_128, magazines[i]);
+    assert_int_equal(mcentrals[SIZE_128].full_count, LEAN_DEPOT);
+    mcentral_set_lean(false);
+    mcentral_trim(SIZE_128, 0);
     assert_int_equal(stats_of(SIZE_128).objects_out, 0);
 }
 
@@ -295,7 +305,7 @@ static void *exchange(void *seed)
             mcentral_drain(SIZE_160, magazine_slots(mine), mine->count);
             mine->count = 0;
         } else if (dice_below(&dice, 10) == 0) {
-            mcentral_trim(SIZE_160, dice_below(&dice, 2));
+            mcentral_trim(SIZE_160, (uint32_t)dice_below(&dice, 2));
         }
         if (mine->count)
             mine = mcentral_take_empty(SIZE_160, mine);
@@ -317,7 +327,7 @@ static void threads_share_a_central(void **state)
     }
     mcentral_check();
     mheap_check();
-    mcentral_trim(SIZE_160, true);
+    mcentral_trim(SIZE_160, 0);
     assert_int_equal(stats_of(SIZE_160).objects_out, 0);
 }
 
@@ -428,7 +438,7 @@ static void fill_without_memory(void *argument)
     mheap_check();
     atomic_store(&os_fault_at, 0);
     mcentral_give(SIZE_176, full);
-    mcentral_trim(SIZE_176, true);
+    mcentral_trim(SIZE_176, 0);
     mcentral_drain(SIZE_176, objects, got);
     CHILD_CHECK(mcentrals[SIZE_176].objects_out == 0);
     CHILD_CHECK(mcentral_take_span(PAGE_CLASS));
@@ -567,7 +577,8 @@ int main(void)
         cmocka_unit_test(a_depot_passes_magazines_on_whole),
         cmocka_unit_test(an_empty_depot_takes_nothing),
         cmocka_unit_test(a_depot_drains_what_is_too_much),
-        cmocka_unit_test(trim_drains_what_nobody_needed),
+        cmocka_unit_test(trim_drains_all_but_so_many),
+        cmocka_unit_test(a_lean_depot_drains_what_comes),
         cmocka_unit_test(fills_and_drains_in_any_order_keep_the_count),
         cmocka_unit_test(threads_share_a_central),
         cmocka_unit_test(a_forked_childs_centrals_work_after_reset),

@@ -2,8 +2,8 @@
 /*
  * bad_pointer.c: the line that a pointer gets which no block starts at, and the end of the process.
  *
- * Place: the slow paths of free, realloc and malloc_usable_size. Reads the page heap without a lock:
- * the process is about to end, and its heap may be in the midst of a call.
+ * Place: the slow paths of free, realloc and malloc_usable_size. Reads the page heap without a
+ * lock: the process is about to end, and its heap may be in the midst of a call.
  */
 #include "../os/os.h"
 #include "../os/report.h"

@@ -7,9 +7,9 @@
  * Out of memory, new calls the new-handler until it gives up, then throws bad_alloc; both are the
  * C++ library's (cxx.h).
  *
- * The nothrow forms must catch what the handler throws, which C can't. The shared library has its own
- * (cxx_shared.c). In the static library there are none: the C++ library's, which call our throwing
- * new inside a try, are linked.
+ * The nothrow forms must catch what the handler throws, which C can't. The shared library has its
+ * own (cxx_shared.c). In the static library there are none: the C++ library's, which call our
+ * throwing new inside a try, are linked.
  *
  * This file is compiled with -fexceptions: a bad_alloc, or what a handler throws, passes through.
  */

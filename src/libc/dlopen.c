@@ -2,9 +2,9 @@
 /*
  * dlopen.c: dlopen without RTLD_DEEPBIND.
  *
- * A library opened with that flag binds free to libc's before ours: it then frees with one allocator
- * what another allocated. PHP on Debian opens its extensions so and crashes under every preloaded
- * malloc. So the flag is cleared on the way.
+ * A library opened with that flag binds free to libc's before ours: it then frees with one
+ * allocator what another allocated. PHP on Debian opens its extensions so and crashes under every
+ * preloaded malloc. So the flag is cleared on the way.
  *
  * The real dlopen finds $ORIGIN and RUNPATH by its caller's return address. Hence no C function may
  * stand between: the entry clears the flag and jumps.

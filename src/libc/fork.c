@@ -7,9 +7,9 @@
  * All locks are frozen over the fork, so the child sees every shared structure whole: held, but not
  * in the way of the forking thread itself, since handlers that a library registered before ours run
  * between ours and the fork, and may allocate. stdio's list
- * lock comes first: fork takes it after these handlers, while another thread's fopen or fflush takes
- * it and then calls malloc. Taken here in that same order nobody waits in a circle; it is recursive,
- * so fork's own taking it again does no harm. (jemalloc and tcmalloc hang here.)
+ * lock comes first: fork takes it after these handlers, while another thread's fopen or fflush
+ * takes it and then calls malloc. Taken here in that same order nobody waits in a circle; it is
+ * recursive, so fork's own taking it again does no harm. (jemalloc and tcmalloc hang here.)
  *
  * Order: stdio's list lock, the caches' registry, every central in order of class, the page heap.
  */

@@ -3,8 +3,8 @@
  * init.c: what happens when the library is loaded and when the process ends.
  *
  * Place: the dynamic linker, or libc's start in a static program, calls the constructor. Allocation
- * works before it: ld.so and other libraries' constructors may come first. What the constructor adds
- * is what needs libc: a thread-exit hook, the fork handlers, and the options.
+ * works before it: ld.so and other libraries' constructors may come first. What the constructor
+ * adds is what needs libc: a thread-exit hook, the fork handlers, and the options.
  */
 #include <string.h>
 

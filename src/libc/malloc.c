@@ -2,16 +2,18 @@
 /*
  * malloc.c: malloc, calloc, realloc, reallocarray, free, malloc_usable_size.
  *
- * Place: the program's way in. Calls src/mcache for blocks up to 1 MB and src/mheap for larger ones.
+ * Place: the program's way in. Calls src/mcache for blocks up to 1 MB and src/mheap for larger
+ * ones.
  *
  * What glibc promises and binaries expect:
- *   - every block is aligned to 16, whatever its size; a request of 0 bytes gets a block of its own;
+ *   - every block is aligned to 16, whatever its size; a request of 0 bytes gets a block of its
+ * own;
  *   - free keeps errno; whatever fails for want of memory sets it to ENOMEM and changes nothing;
  *   - realloc(p, 0) frees p and returns NULL.
  *
- * Invariants: the fast paths make no atomic read-modify-write and no call, and free's writes nothing
- * into the block (tools/lint/hotpath counts their instructions).
- * Locking: none here. Fork: see fork.c. Signals: as with any malloc, not from a handler.
+ * Invariants: the fast paths make no atomic read-modify-write and no call, and free's writes
+ * nothing into the block (tools/lint/hotpath counts their instructions). Locking: none here. Fork:
+ * see fork.c. Signals: as with any malloc, not from a handler.
  */
 #include <string.h>
 
@@ -38,7 +40,7 @@ struct span *alloc_large(size_t size, size_t align)
         return NULL;
     struct span *span = mheap_alloc_large(pages_for(size), align);
     scavenger_tick();
-    if (GA_LIKELY(span != NULL))
+    if (GA_LIKELY(span != NULL) || size > WINDOW_SIZE)
         return span;
     scavenger_drain();
     return mheap_alloc_large(pages_for(size), align);
@@ -76,8 +78,8 @@ GA_EXPORT void *malloc(size_t size)
 }
 
 /*
- * A block whose pages may never have been touched: then they are zero, and to write zeros would only
- * fetch them in. Below a page class that isn't worth finding out.
+ * A block whose pages may never have been touched: then they are zero, and to write zeros would
+ * only fetch them in. Below a page class that isn't worth finding out.
  */
 static void *calloc_fresh(size_t size)
 {
@@ -172,12 +174,20 @@ static void *realloc_large(void *p, size_t size)
 {
     struct span *span = large_span(p, "realloc");
     size_t old = (size_t)span->pages << HEAP_PAGE_SHIFT;
-    if (size < GROWING_MIN && size < old / 2)
-        return copy_and_free(p, size, malloc_inline(size));
+    if (size < GROWING_MIN && size < old / 2) {
+        void *small = malloc_inline(size);
+        return small ? copy_and_free(p, size, small) : p;
+    }
     size_t pages = pages_for(size);
     if (pages == span->pages)
         return p;
-    return large_block(mheap_resize_large(span, pages));
+    struct span *resized = mheap_resize_large(span, pages);
+    if (GA_UNLIKELY(!resized && size <= WINDOW_SIZE)) {
+        scavenger_drain();
+        resized = mheap_resize_large(span, pages);
+    }
+    scavenger_tick();
+    return large_block(resized);
 }
 
 GA_EXPORT void *realloc(void *p, size_t size)

@@ -11,7 +11,8 @@
  *   - previous is NULL, or empty, or holds objects and isn't needed before loaded runs out;
  *   - `count` of a loaded magazine is stale; top says how many objects it holds;
  *   - next is the slot below top, which for an empty magazine is the floor: NULL.
- * Locking: none of its own; a cache belongs to its thread. Fork: the child's thread keeps its cache.
+ * Locking: none of its own; a cache belongs to its thread. Fork: the child's thread keeps its
+ * cache.
  */
 #include "../mcentral/mcentral.h"
 #include "../os/os.h"
@@ -59,13 +60,16 @@ GA_NORETURN GA_COLD static void freed_twice(void *p, unsigned class)
 static void *alloc_uncached(unsigned class)
 {
     void *p = NULL;
-    mcentral_fill(class, &p, 1);
+    if (mheap_init())
+        mcentral_fill(class, &p, 1);
     return p;
 }
 
 static void *pop_loaded(struct mcache *cache, unsigned class)
 {
     void **top = cache->top[class]--;
+    if (GA_UNLIKELY(top[-1] == top[-2]))
+        freed_twice(top[-1], class);
     cache->next[class] = top[-2];
     return top[-1];
 }
@@ -160,6 +164,6 @@ static void flush_class(struct mcache *cache, unsigned class)
 
 void mcache_flush(struct mcache *cache)
 {
-    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++)
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
         flush_class(cache, class);
 }

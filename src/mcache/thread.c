@@ -2,7 +2,8 @@
 /*
  * thread.c: which cache a thread has, from its first malloc to after its last destructor.
  *
- *   mcache_none --first slow path--> a cache --last destructor round--> mcache_none, thread_gone set
+ *   mcache_none --first slow path--> a cache --last destructor round--> mcache_none, thread_gone
+ * set
  *
  * Place: mcache.c's slow paths ask for the thread's cache; the C library calls the destructor.
  *
@@ -10,10 +11,9 @@
  * WARM_CACHES of them: starting a thread is then as cheap as taking the cache off a list. Further
  * ones are flushed first, so that ten thousand threads that come and go leave no more than that.
  *
- * Invariants: every cache ever made is in the registry; an idle one is owned by the registry's lock.
- * Locking: the registry's lock, outside the centrals'.
- * Fork: the child's other threads are gone in the midst of whatever they did; their caches are left
- * as they are and never used again.
+ * Invariants: every cache ever made is in the registry; an idle one is owned by the registry's
+ * lock. Locking: the registry's lock, outside the centrals'. Fork: the child's other threads are
+ * gone in the midst of whatever they did; their caches are left as they are and never used again.
  */
 #include <limits.h>
 #include <pthread.h>
@@ -37,13 +37,12 @@ static __thread void *thread_gone __attribute__((tls_model("initial-exec"), used
 
 static struct {
     struct lock lock;
-    struct mcache *all;  /* guarded by lock */
-    struct mcache *warm; /* idle, with objects in them; guarded by lock */
-    struct mcache *cold; /* idle, flushed; guarded by lock */
-    unsigned warm_count; /* length of `warm`; guarded by lock */
-    unsigned threads;    /* caches that a thread owns; guarded by lock, read without */
-    pthread_key_t key;   /* constant once key_made */
-    bool key_made;       /* set by the constructor, before there are threads of ours */
+    struct mcache *all;   /* guarded by lock */
+    struct mcache *warm;  /* idle, with objects in them; guarded by lock */
+    struct mcache *cold;  /* idle, flushed; guarded by lock */
+    unsigned warm_count;  /* length of `warm`; guarded by lock */
+    pthread_key_t key;    /* constant once key_made */
+    atomic_bool key_made; /* release once key is valid, acquire by who uses it */
 } registry;
 
 static void set_current(struct mcache *cache)
@@ -65,7 +64,7 @@ static struct mcache *make_cache(void)
     struct mcache *cache = mheap_meta_alloc(sizeof(*cache));
     if (!cache)
         return NULL;
-    for (unsigned class = 0; class < SIZE_CLASS_COUNT; class++) {
+    for (unsigned class = 0; class < SIZE_CLASS_COUNT; class ++) {
         cache->top[class] = mcache_none.top[class];
         cache->loaded[class] = mcache_none.loaded[class];
     }
@@ -108,15 +107,8 @@ static struct mcache *take_cache(void)
             registry.all = cache;
         }
     }
-    if (cache)
-        GA_STORE_ANY(registry.threads, registry.threads + 1);
     lock_release(&registry.lock);
     return cache;
-}
-
-unsigned mcache_thread_count(void)
-{
-    return GA_LOAD_ANY(registry.threads);
 }
 
 struct mcache *mcache_attached(void)
@@ -141,7 +133,6 @@ static void retire(struct mcache *cache)
 {
     lock_acquire(&registry.lock);
     bool stays_warm = registry.warm_count < WARM_CACHES;
-    GA_STORE_ANY(registry.threads, registry.threads - 1);
     if (stays_warm) {
         registry.warm_count++;
         push_idle(&registry.warm, cache);
@@ -215,7 +206,6 @@ void mcache_unlock_after_fork(void)
 void mcache_reset_in_child(void)
 {
     lock_reset(&registry.lock);
-    registry.threads = 1;
 }
 
 /* --- Statistics --- */
@@ -240,7 +230,7 @@ void mcache_read_stats(struct mcache_stats *out)
     for (const struct mcache *cache = registry.all; cache; cache = cache->next_cache) {
         out->caches++;
         out->idle += cache->idle;
-        for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++)
+        for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
             out->objects[class] += count_class(cache, class);
     }
     lock_release(&registry.lock);

@@ -2,7 +2,7 @@
 /*
  * check.c: the centrals' invariants as code, and their statistics.
  *
- * Place: called by tests, by debug builds and by src/observe. Reads only.
+ * Place: tests call the checks, src/observe reads the statistics.
  * Locking: one central at a time.
  */
 #include "../os/report.h"
@@ -59,7 +59,7 @@ static void check_class(unsigned class)
 
 void mcentral_check(void)
 {
-    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++) {
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++) {
         lock_acquire(&mcentrals[class].lock);
         check_class(class);
         lock_release(&mcentrals[class].lock);

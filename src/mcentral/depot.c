@@ -7,12 +7,15 @@
  *
  * Invariants:
  *   - every magazine in `full` holds at least one object, every one in `empty` none;
- *   - full_count is the length of `full` and at most the class's depot_limit.
+ *   - full_count is the length of `full`; a magazine is added only below the class's
+ *     depot_limit, which falls while memory is given back.
  * Locking: one lock a class. Fork: all of them are held, in order of class (src/libc/fork.c).
  */
 #include "internal.h"
 
 struct mcentral mcentrals[SIZE_CLASS_COUNT];
+
+static atomic_bool lean_depots; /* relaxed: a magazine more or less */
 
 /*
  * How many full magazines a depot keeps before it drains one into the spans. A depot hands out
@@ -21,6 +24,8 @@ struct mcentral mcentrals[SIZE_CLASS_COUNT];
  */
 static uint32_t depot_limit(unsigned class)
 {
+    if (atomic_load_explicit(&lean_depots, memory_order_relaxed))
+        return LEAN_DEPOT;
     return size_classes[class].size <= 1024 ? 128 : 192;
 }
 
@@ -98,8 +103,6 @@ struct magazine *mcentral_take_full(unsigned class, struct magazine *empty)
     if (full) {
         central->full_count--;
         count_out(class);
-        if (central->full_count < central->full_least)
-            central->full_least = central->full_count;
         if (empty)
             push(&central->empty, empty);
     }
@@ -151,11 +154,10 @@ void mcentral_give(unsigned class, struct magazine *magazine)
     lock_release(&central->lock);
 }
 
-void mcentral_trim(unsigned class, bool all)
+void mcentral_trim(unsigned class, uint32_t keep)
 {
     struct mcentral *central = &mcentrals[class];
     lock_acquire(&central->lock);
-    uint32_t keep = all ? 0 : central->full_count - central->full_least;
     while (central->full_count > keep) {
         struct magazine *magazine = pop(&central->full);
         central->full_count--;
@@ -164,26 +166,30 @@ void mcentral_trim(unsigned class, bool all)
         magazine->count = 0;
         push(&central->empty, magazine);
     }
-    central->full_least = central->full_count;
     lock_release(&central->lock);
+}
+
+void mcentral_set_lean(bool lean)
+{
+    atomic_store_explicit(&lean_depots, lean, memory_order_relaxed);
 }
 
 /* --- Fork --- */
 
 void mcentral_lock_all(void)
 {
-    for (unsigned class = 0; class < SIZE_CLASS_COUNT; class++)
+    for (unsigned class = 0; class < SIZE_CLASS_COUNT; class ++)
         lock_freeze(&mcentrals[class].lock);
 }
 
 void mcentral_unlock_all(void)
 {
-    for (unsigned class = SIZE_CLASS_COUNT; class-- > 0;)
+    for (unsigned class = SIZE_CLASS_COUNT; class -- > 0;)
         lock_thaw(&mcentrals[class].lock);
 }
 
 void mcentral_reset_in_child(void)
 {
-    for (unsigned class = 0; class < SIZE_CLASS_COUNT; class++)
+    for (unsigned class = 0; class < SIZE_CLASS_COUNT; class ++)
         lock_reset(&mcentrals[class].lock);
 }

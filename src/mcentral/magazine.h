@@ -6,9 +6,9 @@
  *     ^                                            ^            ^
  *     floor: reads as "empty"                      top          end, the magazine's address
  *
- * A thread keeps `top` of its loaded magazine, and the topmost object, in its cache. malloc compares
- * that object with the slot below it: they are equal when the magazine is empty, thanks to the floor,
- * and when a block was freed twice in a row. One compare finds both.
+ * A thread keeps `top` of its loaded magazine, and the topmost object, in its cache. malloc
+ * compares that object with the slot below it: they are equal when the magazine is empty, thanks to
+ * the floor, and when a block was freed twice in a row. One compare finds both.
  *
  * Out of line: nothing is ever written into a free object, so a program's overflow or write after
  * free can't corrupt the allocator.

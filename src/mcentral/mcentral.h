@@ -18,13 +18,12 @@
 
 struct mcentral {
     struct lock lock;
-    uint32_t spans;          /* list of spans with both free and used objects; guarded by lock */
-    struct magazine *full;   /* depot: holding at least one object; guarded by lock */
-    struct magazine *empty;  /* stock; guarded by lock */
-    uint32_t full_count;     /* length of `full`; guarded by lock */
-    uint32_t full_least;     /* its least since the last tick: what nobody needed; lock */
-    size_t span_count;       /* spans of this class; guarded by lock */
-    size_t objects_out;      /* bits set in them: with users or in magazines; guarded by lock */
+    uint32_t spans;         /* list of spans with both free and used objects; guarded by lock */
+    struct magazine *full;  /* depot: holding at least one object; guarded by lock */
+    struct magazine *empty; /* stock; guarded by lock */
+    uint32_t full_count;    /* length of `full`; guarded by lock */
+    size_t span_count;      /* spans of this class; guarded by lock */
+    size_t objects_out;     /* bits set in them: with users or in magazines; guarded by lock */
 } __attribute__((aligned(GA_CACHE_LINE)));
 
 /* --- For a thread's cache --- */
@@ -53,8 +52,12 @@ struct span *mcentral_take_span(unsigned class);
 size_t mcentral_depot_bytes(void);
 /* The least they were since the last call: what nobody needed. */
 size_t mcentral_take_depot_least(void);
-/* Drains the depot's magazines that nobody needed since the last tick (or all of them). */
-void mcentral_trim(unsigned class, bool all);
+/* Drains all but `keep` of the depot's magazines. */
+void mcentral_trim(unsigned class, uint32_t keep);
+/* While memory is being given back the depots hold next to nothing: one small object that lies in a
+ * magazine keeps its whole span from being freed. */
+#define LEAN_DEPOT 2
+void mcentral_set_lean(bool lean);
 
 /* --- Life, statistics, checks --- */
 void mcentral_lock_all(void);

@@ -2,8 +2,8 @@
 /*
  * objects.c: between magazines and the spans' allocation bits.
  *
- * Place: depot.c and src/mcache's slow path come here when whole magazines won't do. Calls src/mheap
- * for spans.
+ * Place: depot.c and src/mcache's slow path come here when whole magazines won't do. Calls
+ * src/mheap for spans.
  *
  * Invariants:
  *   - a span is on its central's list exactly while it has both free and used objects; a full span
@@ -103,8 +103,10 @@ struct span *mcentral_take_span(unsigned class)
 
 /* --- Back --- */
 
+/* The lock is given up before: the program's handler of SIGABRT may allocate. */
 GA_NORETURN GA_COLD static void bad_object(const void *p, unsigned class, const char *kind)
 {
+    lock_release(&mcentrals[class].lock);
     report_fatal("%s: %p (size class %u of %u bytes, thread %u)", kind, (void *)(uintptr_t)p, class,
                  size_classes[class].size, os_thread_id());
 }

@@ -28,7 +28,7 @@ struct mheap_view mheap_view;
  * earlier store when the low 12 bits of their addresses agree. A young heap's pages have small
  * numbers, modulo 4096, and its blocks' first words lie at the start of a page: were the table not
  * shifted, a write to a block would hold up the class look-up of the free that follows (5 cycles of
- * a malloc and free pair's 20).
+ * a malloc and free pair).
  */
 #define CLASS_TABLE_SHIFT 0xa40
 /* A heap that finds itself walled in gives up after this many arenas. */
@@ -45,7 +45,8 @@ static void set_end(size_t page)
 static bool map_tables(size_t end)
 {
     if (mheap.class_bytes_mapped < end + CLASS_TABLE_SHIFT) {
-        size_t more = round_up(end + CLASS_TABLE_SHIFT, CLASS_TABLE_STEP) - mheap.class_bytes_mapped;
+        size_t more =
+            round_up(end + CLASS_TABLE_SHIFT, CLASS_TABLE_STEP) - mheap.class_bytes_mapped;
         if (os_map_at(mheap.tables + mheap.class_bytes_mapped, more) != OS_MAPPED)
             return false;
         mheap.class_bytes_mapped += more;
@@ -127,9 +128,9 @@ bool grow_heap(size_t pages)
 /*
  * Chooses where the window and the tables begin. The window begins at a chunk, not an arena, which
  * makes its place harder to guess. The tables lie far above programs linked at fixed addresses, far
- * below where the kernel puts libraries, stacks and mmap. Where the processor has fewer address bits
- * than 47 (39 on some arm64), and where a sanitizer claims the middle of the address space, `low`
- * puts them at 256 GB and ends the window before.
+ * below where the kernel puts libraries, stacks and mmap. Where the processor has fewer address
+ * bits than 47 (39 on some arm64), and where a sanitizer claims the middle of the address space,
+ * `low` puts them at 256 GB and ends the window before.
  */
 static void choose_places(uint64_t seed, bool low)
 {
@@ -137,7 +138,7 @@ static void choose_places(uint64_t seed, bool low)
     uintptr_t window = 40 * gigabyte + (uintptr_t)(seed % 8192) * CHUNK_SIZE;
     uintptr_t choice = (uintptr_t)(seed >> 16) * ARENA_SIZE;
     uintptr_t tables = low ? 256 * gigabyte + choice % (64 * gigabyte)
-                           : 16384 * gigabyte + choice % (32768 * gigabyte);
+                           : 16384 * gigabyte + choice % (24576 * gigabyte);
     uintptr_t limit = low ? 256 * gigabyte : window + WINDOW_SIZE;
     mheap.tables = tables;
     mheap.classes = (uint8_t *)tables + CLASS_TABLE_SHIFT;
@@ -185,7 +186,7 @@ static bool init_locked(void)
 
 bool mheap_init(void)
 {
-    /* Acquire: pairs with the release below, so that base is seen with it. */
+    /* Acquire: pairs with the release below, so that mheap_view is seen with it. */
     if (GA_LIKELY(atomic_load_explicit(&mheap.ready, memory_order_acquire)))
         return true;
     lock_acquire(&mheap.lock);

@@ -22,20 +22,20 @@
 
 struct mheap {
     struct lock lock;
-    uint32_t bins[RUN_BINS];                /* first run of each bin; guarded by lock */
+    uint32_t bins[RUN_BINS];                 /* first run of each bin; guarded by lock */
     uint64_t bin_used[(RUN_BINS + 63) / 64]; /* bit: the bin has a run; guarded by lock */
-    uint8_t *classes;                       /* the class table, to write; constant once set */
-    uintptr_t tables;                       /* where it begins; constant once set */
-    size_t class_bytes_mapped;              /* of the class table; guarded by lock */
-    size_t arenas_mapped;                   /* records mapped; guarded by lock */
-    size_t limit;                           /* the page behind the window; constant once set */
-    struct mheap_stats stats;               /* guarded by lock; two fields are read without it */
-    size_t peak_in_use;                     /* since mheap_take_peak; guarded by lock */
+    uint8_t *classes;                        /* the class table, to write; constant once set */
+    uintptr_t tables;                        /* where it begins; constant once set */
+    size_t class_bytes_mapped;               /* of the class table; guarded by lock */
+    size_t arenas_mapped;                    /* records mapped; guarded by lock */
+    size_t limit;                            /* the page behind the window; constant once set */
+    struct mheap_stats stats;                /* guarded by lock; two fields are read without it */
+    size_t peak_in_use;                      /* since mheap_take_peak; guarded by lock */
     struct lock meta_lock;
-    uintptr_t meta_start;                   /* constant once set */
-    uintptr_t meta_at;                      /* next free byte; guarded by meta_lock */
-    uintptr_t meta_end;                     /* end of what is mapped; guarded by meta_lock */
-    atomic_bool ready;                      /* set with release when the first chunk is there */
+    uintptr_t meta_start; /* constant once set */
+    uintptr_t meta_at;    /* next free byte; guarded by meta_lock */
+    uintptr_t meta_end;   /* end of what is mapped; guarded by meta_lock */
+    atomic_bool ready;    /* set with release when the first chunk is there */
 };
 extern struct mheap mheap;
 
@@ -65,8 +65,7 @@ void pages_set_dirty(size_t page, size_t pages, bool dirty);
 GA_INLINE bool page_is_dirty(size_t page)
 {
     size_t in_arena = page % ARENA_PAGES;
-    uint64_t word =
-        __atomic_load_n(&mheap_arena_of(page)->dirty[in_arena / 64], __ATOMIC_RELAXED);
+    uint64_t word = __atomic_load_n(&mheap_arena_of(page)->dirty[in_arena / 64], __ATOMIC_RELAXED);
     return word >> (in_arena % 64) & 1;
 }
 

@@ -2,8 +2,8 @@
 /*
  * meta.c: memory for caches and magazines.
  *
- * Place: src/mcache and src/mcentral allocate here; what they no longer need they keep on free lists
- * of their own. Calls src/os.
+ * Place: src/mcache and src/mcentral allocate here; what they no longer need they keep on free
+ * lists of their own. Calls src/os.
  *
  * Invariants: what is given is zeroed, aligned to a cache line and never taken back.
  * Locking: meta_lock, the innermost lock of all.
@@ -17,7 +17,8 @@
 static bool map_more(size_t size)
 {
     size_t more = round_up(size, META_STEP);
-    if (more > mheap.meta_start + META_MAX - mheap.meta_end || os_map_at(mheap.meta_end, more) != OS_MAPPED)
+    if (more > mheap.meta_start + META_MAX - mheap.meta_end ||
+        os_map_at(mheap.meta_end, more) != OS_MAPPED)
         return false;
     mheap.meta_end += more;
     return true;

@@ -6,7 +6,7 @@
  * them is reserved; each part is mapped piece by piece.
  *
  *   the window, from 40 to 72 GB upward      what malloc returns, and nothing else
- *   the tables, from 16 to 48 TB upward
+ *   the tables, from 16 to 40 TB upward
  *      class table    one byte a page, from address 0 on: page number -> size class
  *      arena records  one a 64 MB arena: page -> span, dirty bits, span structs
  *      metadata       what mheap_meta_alloc gives: caches and magazines
@@ -39,18 +39,18 @@ enum span_state {
  * one the allocation bits.
  */
 struct span {
-    uint32_t page;   /* its first page's number; written under heap lock */
-    uint32_t pages;  /* its length; heap lock; of a span in use: constant, or its block's owner */
-    uint32_t next;   /* list of free runs (heap lock) or of spans with free objects (central lock) */
-    uint32_t prev;   /* the same list's other way; 0 is none */
-    uint8_t state;   /* enum span_state; heap lock; atomic because bad pointers are looked up */
-    uint8_t class;   /* size class; constant while in use */
-    bool moved;      /* large: its pages were moved here, and its mapping won't merge; owner */
-    bool listed;     /* small: it is on its central's list; central lock */
-    uint16_t objects;/* small: how many fit; constant while in use */
-    uint16_t used;   /* small: bits set, those past the last object aside; central lock */
-    uint32_t inverse;/* small: for dividing by the size; constant while in use */
-    uint32_t size;   /* small: the class's size; constant while in use */
+    uint32_t page;  /* its first page's number; written under heap lock */
+    uint32_t pages; /* its length; heap lock; of a span in use: constant, or its block's owner */
+    uint32_t next;  /* list of free runs (heap lock) or of spans with free objects (central lock) */
+    uint32_t prev;  /* the same list's other way; 0 is none */
+    uint8_t state;  /* enum span_state; heap lock; atomic because bad pointers are looked up */
+    uint8_t class;  /* size class; constant while in use */
+    bool moved;     /* large: its pages were moved here, and its mapping won't merge; owner */
+    bool listed;    /* small: it is on its central's list; central lock */
+    uint16_t objects; /* small: how many fit; constant while in use */
+    uint16_t used;    /* small: bits set, those past the last object aside; central lock */
+    uint32_t inverse; /* small: for dividing by the size; constant while in use */
+    uint32_t size;    /* small: the class's size; constant while in use */
     uint64_t unused[4];
     uint64_t bits[SPAN_OBJECTS_MAX / 64]; /* set: with a user or in a magazine; central lock */
 };
@@ -62,17 +62,18 @@ struct arena {
     /* page -> its span's first page. Stale for a page inside a free run: check against the span. */
     uint32_t page_span[ARENA_PAGES];
     /* Whether a page may hold bytes other than zero: of a free page, now; of a page in use, when it
-     * was allocated. Written under heap lock; atomic because a span's owner reads its own pages'. */
+     * was allocated. Written under heap lock; atomic because a span's owner reads its own pages'.
+     */
     uint64_t dirty[ARENA_PAGES / 64];
-    struct span spans[ARENA_PAGES];   /* by first page */
+    struct span spans[ARENA_PAGES]; /* by first page */
 };
 
 #define ARENA_RECORD_SIZE round_up(sizeof(struct arena), (size_t)64 << 10)
 
 /*
- * Where things are. What a free reads of every pointer comes first. All constant once set but `end`,
- * which only grows, and is stored before any pointer below it is handed out. It counts units of
- * MIN_ALIGN rather than bytes: see mheap_class_of.
+ * Where things are. What a free reads of every pointer comes first. All constant once set but
+ * `end`, which only grows, and is stored before any pointer below it is handed out. It counts units
+ * of MIN_ALIGN rather than bytes: see mheap_class_of.
  */
 struct mheap_view {
     const uint8_t *classes; /* the class table */
@@ -140,10 +141,10 @@ struct span *mheap_span_of(const void *p);
 
 /* What p is, for the report of a bad pointer. */
 enum mheap_place {
-    PLACE_FOREIGN,  /* not in the heap */
-    PLACE_FREE,     /* in pages that no span uses */
-    PLACE_SMALL,    /* in a span of objects */
-    PLACE_LARGE,    /* in a large block */
+    PLACE_FOREIGN, /* not in the heap */
+    PLACE_FREE,    /* in pages that no span uses */
+    PLACE_SMALL,   /* in a span of objects */
+    PLACE_LARGE,   /* in a large block */
 };
 enum mheap_place mheap_place_of(const void *p);
 
@@ -166,7 +167,8 @@ struct span *mheap_alloc_growing(size_t pages);
 struct span *mheap_resize_large(struct span *span, size_t pages);
 void mheap_free_large(struct span *span);
 
-/* Zeroes those pages of a span that weren't zero when it was allocated. Only before its first use. */
+/* Zeroes those pages of a span that weren't zero when it was allocated. Only before its first use.
+ */
 void mheap_zero_fresh(struct span *span);
 
 /* --- Giving memory back. --- */
@@ -195,13 +197,13 @@ size_t mheap_take_peak(void);
 
 /* --- For statistics and checks. --- */
 struct mheap_stats {
-    size_t mapped;       /* bytes of heap mapped */
-    size_t in_use;       /* bytes in spans */
-    size_t free_dirty;   /* bytes of free pages not released */
-    size_t large;        /* bytes in large blocks */
+    size_t mapped;     /* bytes of heap mapped */
+    size_t in_use;     /* bytes in spans */
+    size_t free_dirty; /* bytes of free pages not released */
+    size_t large;      /* bytes in large blocks */
     size_t large_blocks;
-    size_t meta;         /* bytes mapped for metadata, tables and records */
-    size_t moves;        /* large blocks that were moved without copying */
+    size_t meta;  /* bytes mapped for metadata, tables and records */
+    size_t moves; /* large blocks that were moved without copying */
 };
 void mheap_read_stats(struct mheap_stats *out);
 /* Aborts with a line when an invariant is broken. */

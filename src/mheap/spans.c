@@ -9,8 +9,8 @@
  *   - while a span is in use, each of its pages leads to it (page_span), and the class byte of each
  *     is its class, for large blocks 0;
  *   - the span struct of a page inside a span has state SPAN_NONE;
- *   - the bits past a span's last object are set for ever, so a search for a zero bit needs no bound.
- * Locking: takes the heap's lock; callers may hold a central's.
+ *   - the bits past a span's last object are set for ever, so a search for a zero bit needs no
+ * bound. Locking: takes the heap's lock; callers may hold a central's.
  */
 #include <string.h>
 
@@ -21,7 +21,7 @@ static void set_class_bytes(size_t page, size_t pages, unsigned class)
 {
     uint8_t *table = mheap.classes;
     for (size_t i = page; i < page + pages; i++)
-        __atomic_store_n(&table[i], (uint8_t)class, __ATOMIC_RELAXED);
+        __atomic_store_n(&table[i], (uint8_t) class, __ATOMIC_RELAXED);
 }
 
 void span_map_pages(struct span *span, size_t from_page, size_t pages)
@@ -43,7 +43,7 @@ struct span *span_init(size_t page, size_t pages, enum span_state state, unsigne
     span->page = (uint32_t)page;
     span->pages = (uint32_t)pages;
     span->next = span->prev = 0;
-    span->class = (uint8_t)class;
+    span->class = (uint8_t) class;
     span->moved = span->listed = false;
     span->objects = size_classes[class].objects;
     span->used = 0;

@@ -4,8 +4,8 @@
  *
  * Place: src/libc's introspection and the report at exit. Calls every folder's *_read_stats.
  *
- * Nothing counts on malloc's or free's path. What the program holds is what the spans have given out
- * less what lies in magazines.
+ * Nothing counts on malloc's or free's path. What the program holds is what the spans have given
+ * out less what lies in magazines.
  *
  * Locking: each part's own, one after the other; figures of different parts may be of different
  * moments, so differences are clamped at zero.
@@ -43,7 +43,7 @@ void observe_all(struct ga_stats *out)
     struct mheap_stats heap;
     *out = (struct ga_stats){0};
     mcache_read_stats(&caches);
-    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++) {
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++) {
         struct class_stats stats;
         class_from(class, &caches, &stats);
         out->live += stats.live * size_classes[class].size;
@@ -64,6 +64,5 @@ void observe_all(struct ga_stats *out)
     out->metadata = heap.meta;
     out->moved_blocks = heap.moves;
     out->threads = caches.caches - caches.idle;
-    out->resident = os_resident_bytes();
     out->system_calls = os_system_calls();
 }

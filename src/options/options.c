@@ -17,7 +17,7 @@ struct options options = {.scavenge = true};
 
 const struct option options_table[] = {
     {"background", OPTION_FLAG, &options.background,
-     "give memory back by a thread even in a single-threaded process (default off)"},
+     "give memory back by a thread, also while the program is idle (default off)"},
     {"help", OPTION_FLAG, &options.help, "print this list at start"},
     {"scavenge", OPTION_FLAG, &options.scavenge,
      "give free memory back to the system unasked (default on)"},
@@ -84,7 +84,8 @@ static bool slice_is(struct slice slice, const char *word)
 static const char *slice_text(struct slice slice, char *buffer, size_t size)
 {
     size_t length = slice.length < size - 1 ? slice.length : size - 1;
-    memcpy(buffer, slice.at, length);
+    if (slice.at)
+        memcpy(buffer, slice.at, length);
     buffer[length] = '\0';
     return buffer;
 }

@@ -15,7 +15,7 @@ struct options {
     bool stats;      /* print a summary at exit */
     bool help;       /* print the options at start */
     bool scavenge;   /* give free memory back unasked */
-    bool background; /* have the scavenger's thread also in a single-threaded process */
+    bool background; /* give memory back by a thread, also while the program is idle */
 };
 extern struct options options;
 

@@ -2,9 +2,9 @@
 /*
  * fault.c: the fault-injection hook of debug builds; see fault.h.
  *
- * Place: called by memory.c before each mapping call. A release build compiles this file to nothing.
- * Invariants: with os_fault_at zero no call fails.
- * Locking: the counter is atomic; each call sees its own value of it.
+ * Place: called by memory.c before each mapping call. A release build compiles this file to
+ * nothing. Invariants: with os_fault_at zero no call fails. Locking: the counter is atomic; each
+ * call sees its own value of it.
  */
 #include "fault.h"
 

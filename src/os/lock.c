@@ -6,8 +6,8 @@
  * handlers. Calls the futex.
  *
  * Invariants:
- *   - a thread that sleeps on LOCK_AWAITED has seen or set that word; whoever releases wakes one, and
- *     the woken thread sets LOCK_AWAITED again, since it can't know whether others still sleep;
+ *   - a thread that sleeps on LOCK_AWAITED has seen or set that word; whoever releases wakes one,
+ * and the woken thread sets LOCK_AWAITED again, since it can't know whether others still sleep;
  *   - nobody but lock_thaw and lock_reset changes LOCK_FROZEN, so a release of a frozen lock, which
  *     only the forking thread can come to, leaves it as it is;
  *   - lock_thaw wakes every sleeper: those that slept on LOCK_AWAITED when it was frozen, too.

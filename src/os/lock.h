@@ -11,14 +11,14 @@
  *      +-------------------------------------------------------+
  *
  * A frozen lock is held by the thread that forks, and that thread alone passes through it as if it
- * were free: other fork handlers, which run while ours hold every lock, may allocate. Everybody else
- * waits until it thaws.
+ * were free: other fork handlers, which run while ours hold every lock, may allocate. Everybody
+ * else waits until it thaws.
  *
  * Memory order: acquire on every path that takes it, release on those that give it up.
  *
  * The order in which locks are taken, outermost first, everywhere in the library:
- *   stdio's list lock (fork only) -> caches registry -> a central (fork only takes more than one, in
- *   order of class) -> the page heap -> metadata.
+ *   stdio's list lock (fork only) -> caches registry -> a central (fork only takes more than one,
+ * in order of class) -> the page heap -> metadata.
  */
 #ifndef GOALLOC_LOCK_H
 #define GOALLOC_LOCK_H
@@ -55,7 +55,8 @@ GA_INLINE void lock_release(struct lock *lock)
         lock_wake(lock);
 }
 
-/* --- Over a fork. Between begin and end no other thread forks: stdio's list lock sees to it. --- */
+/* --- Over a fork. Between begin and end no other thread forks: stdio's list lock sees to it. ---
+ */
 
 void lock_fork_begin(void); /* this thread passes through frozen locks from here on */
 void lock_freeze(struct lock *lock);

@@ -71,8 +71,7 @@ bool os_move_pages(uintptr_t from, uintptr_t to, size_t size)
     if (os_fault_now())
         return false;
     return os_syscall(SYS_mremap, (long)from, (long)size, (long)size,
-                      MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to,
-                      0) == (long)to;
+                      MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0) == (long)to;
 }
 
 size_t os_page_size(void)

@@ -8,6 +8,8 @@
 #ifndef GOALLOC_OS_H
 #define GOALLOC_OS_H
 
+#include <signal.h>
+
 #include "../goalloc.h"
 
 /* --- Memory. Addresses and sizes are multiples of the OS page. --- */
@@ -26,7 +28,7 @@ void os_unmap(uintptr_t address, size_t size);
 /* Gives the memory back and keeps the address; the pages read as zero afterwards. */
 bool os_release(uintptr_t address, size_t size);
 /* Moves the pages at `from` to `to` without copying; `from` stays mapped and reads as zero. Both
- * are mappings of ours. false: nothing was moved. */
+ * are mappings of ours. false: nothing was moved, but `to` may not be mapped any more. */
 bool os_move_pages(uintptr_t from, uintptr_t to, size_t size);
 size_t os_page_size(void);
 
@@ -35,6 +37,10 @@ void os_futex_wait(atomic_uint *word, unsigned expected);
 /* The same, for at most so many nanoseconds. */
 void os_futex_wait_for(atomic_uint *word, unsigned expected, uint64_t nanoseconds);
 void os_futex_wake(atomic_uint *word, int how_many);
+
+/* --- Signals. libc's way, which leaves its own internal ones (setuid's) alone. --- */
+void os_block_signals(sigset_t *before);
+void os_restore_signals(const sigset_t *before);
 
 /* --- What the process is. --- */
 unsigned os_thread_id(void);

@@ -35,6 +35,18 @@ void os_futex_wake(atomic_uint *word, int how_many)
     os_syscall(SYS_futex, (long)(uintptr_t)word, FUTEX_WAKE_PRIVATE, how_many, 0, 0, 0);
 }
 
+void os_block_signals(sigset_t *before)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, before);
+}
+
+void os_restore_signals(const sigset_t *before)
+{
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
 unsigned os_thread_id(void)
 {
     return (unsigned)os_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);

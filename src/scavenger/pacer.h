@@ -2,11 +2,11 @@
 /*
  * pacer.h: how much to give back, and when. A pure function of what it is shown: no clock, no heap.
  *
- * Releasing memory is cheap (0.08 ns a byte), fetching it again is not (0.5 ns a byte). So the pacer
- * releases at once what has been freed, and watches: if the heap grows into what it released within
- * a few seconds, it regrets, and from then on holds memory back for `hold` nanoseconds after the
- * last time it was in use. Every regret doubles the hold, every release that isn't regretted halves
- * it, down to none.
+ * Releasing memory is cheap (0.08 ns a byte), fetching it again is not (0.5 ns a byte). So the
+ * pacer releases at once what has been freed, and watches: if the heap grows into what it released
+ * within a few seconds, it regrets, and from then on holds memory back for `hold` nanoseconds after
+ * the last time it was in use. Every regret doubles the hold, every release that isn't regretted
+ * halves it, down to none.
  *
  *   no hold --regret--> hold 2 s --regret--> 4 s ... 16 s
  *      ^                  |  ^                 |
@@ -23,11 +23,11 @@
 
 /* Guarded by the scavenger's lock. */
 struct pacer {
-    uint64_t hold;         /* how long memory is kept after it was last needed; 0: not at all */
-    size_t peak;           /* the most that was in use ... */
-    uint64_t peak_at;      /* ... lately, and when it last was about that much */
-    size_t released;       /* what the last release gave back and may yet be regretted; 0: nothing */
-    uint64_t released_at;  /* when */
+    uint64_t hold;        /* how long memory is kept after it was last needed; 0: not at all */
+    size_t peak;          /* the most that was in use ... */
+    uint64_t peak_at;     /* ... lately, and when it last was about that much */
+    size_t released;      /* what the last release gave back and may yet be regretted; 0: nothing */
+    uint64_t released_at; /* when */
     size_t released_below; /* what was in use then */
     uint64_t credit;       /* nanoseconds of processor that may be spent */
     uint64_t credit_at;    /* when that was reckoned */
@@ -43,9 +43,11 @@ struct pacer_sample {
 void pacer_init(struct pacer *pacer, uint64_t now);
 /* How many bytes to release now. */
 size_t pacer_decide(struct pacer *pacer, const struct pacer_sample *sample);
-/* Tells it what was released after that sample. */
-void pacer_released(struct pacer *pacer, const struct pacer_sample *sample, size_t bytes);
-/* Above this much in use, the last release is being regretted: show it a sample. SIZE_MAX: never. */
+/* Tells it what was released after that sample, of the bytes that it decided on. */
+void pacer_released(struct pacer *pacer, const struct pacer_sample *sample, size_t decided,
+                    size_t released);
+/* Above this much in use, the last release is being regretted: show it a sample. SIZE_MAX: never.
+ */
 size_t pacer_regret_level(const struct pacer *pacer);
 /* When there'll be something to release if nothing changes; 0: never. */
 uint64_t pacer_due(const struct pacer *pacer, const struct pacer_sample *sample);

@@ -3,11 +3,11 @@
  * scavenger.c: looking at the heap, and giving back what the pacer says.
  *
  * Place: src/libc's slow paths and malloc_trim call it, and thread.c. Calls src/mcache and
- * src/mcentral to return objects to their spans, so that empty spans become free pages, and src/mheap
- * to release those.
+ * src/mcentral to return objects to their spans, so that empty spans become free pages, and
+ * src/mheap to release those.
  *
- * Depots go first: a magazine that lay in one from one release to the next is drained. Loaded
- * magazines are their threads' own.
+ * While memory is let go the depots are kept lean, so that objects return to their spans at once.
+ * Loaded magazines are their threads' own.
  *
  * Invariants: one thread at a time is in a step; another that comes meanwhile goes on at once.
  * Locking: the step's lock is only ever tried, so that no slow path waits here; inside it those of
@@ -24,14 +24,17 @@
 /* A step is worth its while when this much, or a quarter of all, was freed since the last. */
 #define STEP_BYTES ((size_t)1 << 20)
 
+/* Depots stay lean for this long after the last release. */
+#define LEAN_FOR PACER_SECOND
+
 /* The slow paths read the first three without a lock; a stale value costs a step more or less. */
 static struct {
-    size_t next_free;    /* look again when this much is free */
-    size_t regret_level; /* or this much in use */
-    uint64_t due;        /* or at this time; 0: not for that */
+    size_t next_free;     /* look again when this much is free */
+    size_t regret_level;  /* or this much in use */
+    uint64_t due;         /* or at this time; 0: not for that */
     atomic_bool stepping; /* a thread is in a step; acquire and release */
-    struct pacer pacer;  /* guarded by stepping */
-    bool started;        /* the pacer is set up; guarded by stepping */
+    struct pacer pacer;   /* guarded by stepping */
+    bool started;         /* the pacer is set up; guarded by stepping */
 } scavenger = {.next_free = STEP_BYTES, .regret_level = SIZE_MAX};
 
 static size_t minus(size_t a, size_t b)
@@ -43,8 +46,8 @@ static size_t minus(size_t a, size_t b)
 
 static void trim_depots(void)
 {
-    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++)
-        mcentral_trim(class, false);
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
+        mcentral_trim(class, LEAN_DEPOT);
 }
 
 /* What lies in depots counts as free; of the peak, what lay there all the time. */
@@ -63,8 +66,7 @@ static void take_sample(struct pacer_sample *sample)
 static void set_next_look(const struct pacer_sample *sample, uint64_t due)
 {
     size_t quarter = sample->free / 4;
-    GA_STORE_ANY(scavenger.next_free,
-                 sample->free + (quarter > STEP_BYTES ? quarter : STEP_BYTES));
+    GA_STORE_ANY(scavenger.next_free, sample->free + (quarter > STEP_BYTES ? quarter : STEP_BYTES));
     GA_STORE_ANY(scavenger.regret_level, pacer_regret_level(&scavenger.pacer));
     GA_STORE_ANY(scavenger.due, due);
 }
@@ -78,16 +80,19 @@ static uint64_t step(void)
         scavenger.started = true;
     }
     size_t bytes = pacer_decide(&scavenger.pacer, &sample);
+    mcentral_set_lean(bytes > 0);
     if (bytes) {
         trim_depots();
-        bytes = mheap_release(bytes);
-        pacer_released(&scavenger.pacer, &sample, bytes);
-        sample.free = minus(sample.free, bytes);
+        size_t released = mheap_release(bytes);
+        pacer_released(&scavenger.pacer, &sample, bytes, released);
+        sample.free = minus(sample.free, released);
         /* Draining depots isn't use: what is seen from here on begins now. */
         mheap_take_peak();
         mcentral_take_depot_least();
     }
     uint64_t due = pacer_due(&scavenger.pacer, &sample);
+    if (bytes && !due)
+        due = sample.now + LEAN_FOR;
     set_next_look(&sample, due);
     return due;
 }
@@ -127,8 +132,8 @@ void scavenger_drain(void)
 {
     mcache_flush_self();
     mcache_flush_idle();
-    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++)
-        mcentral_trim(class, true);
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
+        mcentral_trim(class, 0);
 }
 
 size_t scavenger_release_all(size_t keep)

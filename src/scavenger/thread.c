@@ -8,25 +8,22 @@
  *                               v
  *                         THREAD_STOPPING --> THREAD_NONE for good
  *
- * It exists only while something waits to be given back, and only in a process that has threads of
- * its own: a single-threaded program may rely on being one (unshare and setns refuse others, and
- * libc's locks cost less), unless GOALLOC=background says that it doesn't. All signals are blocked in
- * it, so that none of the program's is handled there. A forked child has none until it wants one.
+ * Only with GOALLOC=background, and only while something waits to be given back. Not by default: a
+ * single-threaded program may rely on being one (unshare and setns refuse others, libc's locks cost
+ * less), and a program that has shut itself in by seccomp would be killed for our clone. All
+ * signals are blocked in it, so that none of the program's is handled there. A forked child has
+ * none until it wants one.
  *
- * Locking: the state is one atomic word. The thread takes the locks of a step, holding none while it
- * waits.
+ * Locking: the state is one atomic word. The thread takes the locks of a step, holding none while
+ * it waits.
  */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 
-#include "../mcache/mcache.h"
 #include "../options/options.h"
 #include "../os/os.h"
 #include "internal.h"
 #include "pacer.h"
-
-extern char __libc_single_threaded __attribute__((weak));
 
 enum thread_state {
     THREAD_NONE,
@@ -68,31 +65,22 @@ static bool start(void)
 {
     pthread_t thread;
     pthread_attr_t attributes;
-    sigset_t all, before;
+    sigset_t before;
     if (pthread_attr_init(&attributes) != 0)
         return false;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    os_block_signals(&before);
     bool started = pthread_create(&thread, &attributes, run, NULL) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    os_restore_signals(&before);
     pthread_attr_destroy(&attributes);
     return started;
-}
-
-/* libc knows best, from 2.32 on; before, threads that never allocate go unseen. */
-static bool is_threaded(void)
-{
-    if (&__libc_single_threaded)
-        return !__libc_single_threaded;
-    return mcache_thread_count() > 1;
 }
 
 void scavenger_want_thread(void)
 {
     unsigned expected = THREAD_NONE;
-    if (!options.background && !is_threaded())
+    if (!options.background)
         return;
     if (atomic_load_explicit(&stopped, memory_order_relaxed) ||
         !atomic_compare_exchange_strong_explicit(&state, &expected, THREAD_RUNNING,

@@ -9,9 +9,8 @@
  *   - sizes rise strictly, are multiples of 16, and pages' last object ends within the span;
  *   - a class's span leaves at most an eighth of itself unused;
  *   - size_class_of(n) is the smallest class that holds n bytes;
- *   - (offset * inverse) >> 32 is offset / size for every multiple of 16 within a span of classes up
- *     to 32 KB.
- * Locking, fork, signals: none; the tables are constant.
+ *   - (offset * inverse) >> 32 is offset / size for every multiple of 16 within a span of classes
+ * up to 32 KB. Locking, fork, signals: none; the tables are constant.
  */
 #include "size_classes.h"
 

@@ -10,13 +10,14 @@
 #include "../goalloc.h"
 #include "size_classes_table.h"
 
-#define SMALL_BYTE_MAX  ((size_t)1024)    /* up to here the class is looked up by the byte */
-#define SMALL_MAX       ((size_t)32768)   /* up to here by steps of 128 */
-#define CLASS_SIZE_MAX  ((size_t)1 << 20) /* up to here by pages; above, a block has no class */
-#define SPAN_OBJECTS_MAX 512
+#define SMALL_BYTE_MAX        ((size_t)1024)    /* up to here the class is looked up by the byte */
+#define SMALL_MAX             ((size_t)32768)   /* up to here by steps of 128 */
+#define CLASS_SIZE_MAX        ((size_t)1 << 20) /* up to here by pages; above, a block has no class */
+#define SPAN_OBJECTS_MAX      512
 #define MAGAZINE_CAPACITY_MAX 127
 
-/* Immutable. `inverse` is 2^32 / size rounded up: an offset's object is (offset * inverse) >> 32. */
+/* Immutable. `inverse` is 2^32 / size rounded up: an offset's object is (offset * inverse) >> 32.
+ */
 struct size_class {
     uint32_t size;
     uint16_t pages;

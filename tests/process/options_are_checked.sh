@@ -8,6 +8,7 @@
 set -euo pipefail
 
 library=$(readlink -f "$1")/libgoalloc.so
+documents=$(dirname "$(readlink -f "$0")")/../../docs
 options_table=$(dirname "$(readlink -f "$0")")/../../src/options/options.c
 
 fail() {
@@ -56,3 +57,18 @@ expect_text 'hlep,help' 'did you mean' "${names[@]}"
 expect_text 'stats' live cached 'free' mapped resident fragmentation 'system calls' threads \
     'size class' spans
 expect_text 'stast,stats' 'did you mean' 'size class'
+
+# docs/options.md and the man page have every option of the table, in the table's words.
+expect_documented() {
+    local name=$1 help=$2
+    grep -qxF "| \`$name\` | $help |" "$documents/options.md" ||
+        fail "expected docs/options.md to have the row | \`$name\` | $help |"
+    grep -A1 -xF ".B $name" "$documents/goalloc.7" | grep -qxF "$help" ||
+        fail "expected docs/goalloc.7 to have an item for $name: $help"
+}
+
+helped=$(printed help | sed -n 's/^goalloc:   //p')
+[ "$(wc -l <<<"$helped")" -eq ${#names[@]} ] || fail "expected a line of help for each option"
+while read -r name help; do
+    expect_documented "$name" "$help"
+done <<<"$helped"

@@ -18,7 +18,7 @@
 
 inputs=$here/inputs
 
-# ---- the table of cases ----------------------------------------------------------------------
+# ---- the table of cases --------------------------------------------------------------------------
 
 declare -a case_names=()
 declare -A case_family=() case_size=() case_seconds=() case_body=()
@@ -45,7 +45,7 @@ read_cases() {
     done
 }
 
-# ---- inside a case: one side, and both ----------------------------------------------------------
+# ---- inside a case: one side, and both -----------------------------------------------------------
 
 side=       # plain or preload, inside a body
 declare -a servers=()
@@ -89,12 +89,14 @@ require_child() {
     [[ $side == plain ]] || require_loadable "$1"
 }
 
-# sees_library CMD…: CMD prints its own /proc/self/maps; on the preload side the library must be
-# in it.
+# sees_library CMD…: CMD prints its own /proc/self/maps; on the preload side it has to end well and
+# the library has to be in it.
 sees_library() {
-    if [[ $side == preload ]] && ! under "$@" | grep -F "$lib" >/dev/null; then
-        fail "$1 runs without the library"
-    fi
+    local maps code=0
+    [[ $side == preload ]] || return 0
+    maps=$(under "$@") || code=$?
+    ((code == 0)) || fail "$(basename "$1") ends with $(describe_status "$code") under the library"
+    [[ $maps == *"$lib"* ]] || fail "$(basename "$1") runs without the library"
 }
 
 # run_side SIDE BODY [ARG…]: leaves SIDE.out, SIDE.err, and the directory SIDE that the body ran in.
@@ -141,7 +143,7 @@ both() {
     diff -u "$work/plain.out" "$work/preload.out" >"$work/diff" || fail "the output differs"
 }
 
-# ---- helpers for bodies ---------------------------------------------------------------------------
+# ---- helpers for bodies --------------------------------------------------------------------------
 
 # wait_for SECONDS CMD…: tries CMD ten times a second until it succeeds.
 wait_for() {
@@ -192,14 +194,26 @@ descendants() {
     done
 }
 
+# settled PID: the process has the library, or is no more. (One that has just been started may not
+# have got that far.)
+settled() {
+    maps_show_library "$1" || ! running "$1"
+}
+
+answers_or_gone() {
+    ! running "$server_pid" || "$@"
+}
+
 # server_ready CMD…: waits until CMD succeeds, then looks at the maps of the server started last
 # and of each of its processes.
 server_ready() {
     local pid
-    wait_for 60 "$@" || server_bad "the server does not answer"
+    wait_for 60 answers_or_gone "$@" || server_bad "the server does not answer"
+    running "$server_pid" || server_bad "the server ended as soon as it had started"
     [[ $side == preload ]] || return 0
-    for pid in "$server_pid" $(descendants "$server_pid"); do
-        maps_show_library "$pid" || server_bad "server process $pid runs without the library"
+    maps_show_library "$server_pid" || server_bad "the server runs without the library"
+    for pid in $(descendants "$server_pid"); do
+        wait_for 2 settled "$pid" || server_bad "server process $pid runs without the library"
     done
 }
 

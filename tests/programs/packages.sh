@@ -4,7 +4,7 @@
 # Reads packages.txt and installs what the selected cases lack. Only `run` sources this.
 
 declare -a missing=()        # packages of this run that are not there
-declare -A missing_family=() # family → the first of its packages that is not there
+declare -A missing_first=()  # family and section → the first package of it that is not there
 
 # python_version: of Debian's python3, or of the one that would be installed.
 python_version() {
@@ -25,15 +25,19 @@ present() {
     dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed
 }
 
-# find_missing: fills `missing` and `missing_family` for the families of the selected cases.
+# find_missing: fills `missing` and `missing_first` for the families of the selected cases.
 find_missing() {
-    local package command families member name
+    local package command families member name section=quick
     local -A chosen=()
     for name in "${selected[@]}"; do chosen[${case_family[$name]}]=1; done
-    missing=() missing_family=()
+    missing=() missing_first=()
     while read -r package command families; do
         case $package in
-        '[full]') [[ $quick == no ]] || break ;&
+        '[full]')
+            [[ $quick == no ]] || break
+            section=full
+            continue
+            ;;
         '' | '#'* | '[quick]') continue ;;
         esac
         package=${package/@/$(python_version)}
@@ -41,14 +45,18 @@ find_missing() {
             [[ -n ${chosen[$member]:-} ]] || continue
             present "$package" "$command" && break
             [[ " ${missing[*]} " == *" $package "* ]] || missing+=("$package")
-            missing_family[$member]=${missing_family[$member]:-$package}
+            missing_first[$member/$section]=${missing_first[$member/$section]:-$package}
         done
     done <"$here/packages.txt"
 }
 
-# missing_package FAMILY: prints what the family lacks; fails if it lacks nothing.
+# missing_package CASE: prints what the case lacks; fails if it lacks nothing. A quick case needs
+# only the packages of the quick section.
 missing_package() {
-    [[ -n ${missing_family[$1]:-} ]] && printf '%s\n' "${missing_family[$1]}"
+    local family=${case_family[$1]} package
+    package=${missing_first[$family/quick]:-}
+    [[ -n $package || ${case_size[$1]} == quick ]] || package=${missing_first[$family/full]:-}
+    [[ -n $package ]] && printf '%s\n' "$package"
 }
 
 # apt ARG…: apt-get as root, by sudo where that needs no password to be typed.
@@ -81,7 +89,8 @@ install_packages() {
     if ! apt install -y --no-install-recommends "${missing[@]}"; then
         for package in "${missing[@]}"; do
             apt install -y --no-install-recommends "$package" ||
-                printf 'cannot install %s: %s\n' "$package" "$(grep '^E:' "$scratch/apt.log" | tail -n 1)"
+                printf 'cannot install %s: %s\n' "$package" \
+                    "$(grep '^E:' "$scratch/apt.log" | tail -n 1)"
         done
     fi
     hash -r

@@ -7,8 +7,8 @@
 
 static inline void *object_alloc(unsigned class)
 {
-    void *p = mcache_pop(mcache_self(), class);
-    return p ? p : mcache_alloc_slow(class);
+    void *p;
+    return mcache_pop(mcache_self(), class, &p) ? p : mcache_alloc_slow(class);
 }
 
 static inline void object_free(void *p)

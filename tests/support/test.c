@@ -88,20 +88,3 @@ size_t count_mappings(uintptr_t from, uintptr_t to)
     fclose(maps);
     return count;
 }
-
-/* xorshift64*: the low bits are the weak ones, so the high half is what is given out. */
-uint64_t dice_next(struct dice *dice)
-{
-    uint64_t x = dice->state ? dice->state : 0x9e3779b97f4a7c15;
-    x ^= x >> 12;
-    x ^= x << 25;
-    x ^= x >> 27;
-    dice->state = x;
-    x *= 0x2545f4914f6cdd1d;
-    return x >> 32 | x << 32;
-}
-
-size_t dice_below(struct dice *dice, size_t limit)
-{
-    return (size_t)(dice_next(dice) % limit);
-}

@@ -19,6 +19,8 @@
 
 #include <cmocka.h>
 
+#include "dice.h"
+
 /* cmocka hands every test a state, which few look at. */
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
@@ -47,12 +49,5 @@ void child_fail(const char *file, int line, const char *what);
 
 /* The kernel's mappings that lie wholly or partly in [from, to). */
 size_t count_mappings(uintptr_t from, uintptr_t to);
-
-/* A small generator, seeded by the caller, the same on every machine. */
-struct dice {
-    uint64_t state;
-};
-uint64_t dice_next(struct dice *dice);
-size_t dice_below(struct dice *dice, size_t limit);
 
 #endif

@@ -28,6 +28,7 @@ build_dir() {
 
 # The meson options of a variant, one a line. A sanitizer that brings its own malloc can't share a
 # process with ours, so asan and tsan build everything below the entry points, and its unit tests.
+# (asan runs only those that start no heap: tests/meson.build.)
 variant_options() {
     case $1 in
     release) echo --buildtype=release ;;

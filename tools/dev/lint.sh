@@ -137,7 +137,8 @@ lint_syscalls() {
 }
 
 lint_no_libc_alloc() {
-    build_library && tools/lint/no-libc-alloc build/libgoalloc.a
+    build_library &&
+        tools/lint/no-libc-alloc build/libgoalloc.a build/libgoalloc.so.1.p/*.o
 }
 
 lint_symbols() {

@@ -23,16 +23,16 @@ verb_test() {
 }
 
 all_quick_suites() {
-    meson_suite "release" release 300 --no-suite stress
-    meson_suite "debug" debug 300 --no-suite stress
-    meson_suite "ubsan" ubsan 300 --no-suite stress
-    meson_suite "asan" asan 300 --no-suite stress
-    meson_suite "tsan" tsan 300 --no-suite stress
+    meson_suite "release" release 600 --no-suite stress
+    meson_suite "debug" debug 600 --no-suite stress
+    meson_suite "ubsan" ubsan 600 --no-suite stress
+    meson_suite "asan" asan 600 --no-suite stress
+    meson_suite "tsan" tsan 600 --no-suite stress
     # On an aarch64 machine the other suites have shown it already.
     [ "$(uname -m)" = aarch64 ] || meson_suite "aarch64" aarch64 600 --suite unit
     GOALLOC_STRESS_SECONDS=30 meson_suite "stress" debug 300 --suite stress
     GOALLOC_STRESS_SECONDS=10 meson_suite "stress, ubsan" ubsan 300 --suite stress
-    programs_suite 900 --quick
+    programs_suite 1200 --quick
     bench_suite 600
 }
 

@@ -37,7 +37,8 @@ gcc_lto() {
             sed "1i int f$((i - 1))(int);" >"$i.c"
         under gcc -O2 -flto -c "$i.c"
     done
-    printf 'int f0(int x) { return x; }\nint f4(int);\nint main(void) { return f4(3) %% 100; }\n' >0.c
+    printf '%s\n' 'int f0(int x) { return x; }' 'int f4(int);' \
+        'int main(void) { return f4(3) % 100; }' >0.c
     under gcc -O2 -flto=2 0.c ./*.o -o all
     under ./all || echo "returns $?"
 }
@@ -53,7 +54,8 @@ tcc_run() {
         echo '#include <stdio.h>'
         echo '#include <stdlib.h>'
         for ((i = 0; i < 3000; i++)); do
-            printf 'static int f%d(int x) { char *p = malloc(x + %d); int r = p ? x %% 7 : 9; free(p); return r; }\n' "$i" "$i"
+            printf 'static int f%d(int x) { char *p = malloc(x + %d); ' "$i" "$i"
+            printf 'int r = p ? x %% 7 : 9; free(p); return r; }\n'
         done
         echo 'int main(void) { long n = 0;'
         for ((i = 0; i < 3000; i++)); do printf 'n += f%d(%d);\n' "$i" $((i * 17)); done

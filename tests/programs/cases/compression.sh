@@ -6,7 +6,8 @@ compression_data() {
     awk -v lines="$1" 'BEGIN {
         for (i = 0; i < lines; i++) {
             state = (state * 69069 + 12345) % 4294967296
-            printf "%d %s %x record %d\n", i, state % 7 ? "usual" : "rare", state, int(state / 65536)
+            printf "%d %s %x ", i, state % 7 ? "usual" : "rare", state
+            printf "record %d\n", int(state / 65536)
         }
     }'
 }

@@ -58,7 +58,8 @@ emacs_batch() {
             (princ (concat (secure-hash (quote sha256) (current-buffer)) "\n")))
           (garbage-collect)
           (princ (secure-hash (quote md5) (mapconcat (function number-to-string)
-            (sort (mapcar (lambda (n) (% (* n 31) 997)) (number-sequence 1 20000)) (function <)) ","))))' \
+            (sort (mapcar (lambda (n) (% (* n 31) 997)) (number-sequence 1 20000)) (function <))
+            ","))))' \
         2>/dev/null
     echo
 }

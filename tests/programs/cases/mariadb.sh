@@ -10,10 +10,13 @@ mariadb_load() {
     cat <<'SQL'
 CREATE DATABASE test;
 USE test;
-CREATE TABLE item (id INT PRIMARY KEY, grp INT, name VARCHAR(40), body TEXT, KEY (grp), KEY (name)) ENGINE=InnoDB;
-INSERT INTO item SELECT seq, seq * 7919 % 997, md5(seq), repeat(char(97 + seq % 26), seq % 500) FROM seq_1_to_30000;
+CREATE TABLE item (id INT PRIMARY KEY, grp INT, name VARCHAR(40), body TEXT, KEY (grp),
+    KEY (name)) ENGINE=InnoDB;
+INSERT INTO item SELECT seq, seq * 7919 % 997, md5(seq),
+    repeat(char(97 + seq % 26), seq % 500) FROM seq_1_to_30000;
 CREATE TABLE other (KEY (name)) ENGINE=Aria AS SELECT * FROM item;
-SELECT md5(group_concat(n ORDER BY grp)) FROM (SELECT grp, count(*) + sum(length(body)) n FROM item GROUP BY grp) g;
+SELECT md5(group_concat(n ORDER BY grp)) FROM
+    (SELECT grp, count(*) + sum(length(body)) n FROM item GROUP BY grp) g;
 SELECT count(*), sum(a.id % 1000) FROM item a JOIN other b ON a.name = b.name AND a.grp <= b.grp;
 SELECT sum(r) FROM (SELECT row_number() OVER (PARTITION BY grp ORDER BY name) r FROM item) w;
 UPDATE item SET body = upper(body) WHERE grp % 3 = 0;
@@ -33,7 +36,8 @@ mariadb_queries() {
     mariadb-install-db --no-defaults "${account[@]}" --datadir="$PWD/base" --skip-test-db \
         --auth-root-authentication-method=normal >&2
     server_start mariadbd --no-defaults "${account[@]}" --datadir="$PWD/base" --port="$port" \
-        --bind-address=127.0.0.1 --socket="$PWD/s" --skip-log-bin --innodb-flush-method=nosync --innodb-buffer-pool-size=64M \
+        --bind-address=127.0.0.1 --socket="$PWD/s" --skip-log-bin --innodb-flush-method=nosync \
+        --innodb-buffer-pool-size=64M \
         --group-concat-max-len=1000000 --pid-file="$PWD/pid"
     server_ready mariadb_client -e 'SELECT 1'
     mariadb_load | mariadb_client

@@ -5,13 +5,15 @@
 ffmpeg_encode() {
     local codec
     for codec in libx264 mpeg4 ffv1 libvpx-vp9; do
-        under ffmpeg -nostdin -v error -bitexact -f lavfi -i "testsrc2=size=640x360:rate=25:duration=$1" \
-            -f lavfi -i "sine=frequency=440:duration=$1" -threads 4 -c:v "$codec" -b:v 800k -cpu-used 8 \
-            -c:a flac -flags +bitexact -fflags +bitexact -y "$codec.mkv"
+        under ffmpeg -nostdin -v error -bitexact \
+            -f lavfi -i "testsrc2=size=640x360:rate=25:duration=$1" \
+            -f lavfi -i "sine=frequency=440:duration=$1" \
+            -threads 4 -c:v "$codec" -b:v 800k -cpu-used 8 -c:a flac -flags +bitexact \
+            -fflags +bitexact -y "$codec.mkv"
         under ffmpeg -nostdin -v error -threads 3 -i "$codec.mkv" -f md5 -
     done
     under ffmpeg -nostdin -v error -filter_complex_threads 3 -f lavfi -i \
-        "mandelbrot=size=320x240:rate=10,hflip,split[a][b];[a]scale=160:120[c];[b][c]overlay,unsharp" \
+        'mandelbrot=s=320x240:r=10,hflip,split[a][b];[a]scale=160:120[c];[b][c]overlay,unsharp' \
         -frames:v 20 -f framemd5 -
 }
 

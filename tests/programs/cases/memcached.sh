@@ -16,4 +16,5 @@ memcached_client() {
 }
 
 program memcached-client full 120 both memcached_client
-program memcached-small full 120 both memcached_client -I 512k -n 16 -o slab_reassign,slab_automove=2
+program memcached-small full 120 both memcached_client -I 512k -n 16 \
+    -o slab_reassign,slab_automove=2

@@ -24,9 +24,14 @@ php_server() {
     local port i
     port=$(free_port)
     mkdir pages
-    printf '<?php foreach (range(1, 500) as $i) { $a[] = md5("$i" . $_GET["n"]); }\n' >pages/index.php
-    printf 'sort($a); echo implode("\\n", $a), (new DateTime("2001-02-03"))->format("c");\n' \
-        >>pages/index.php
+    cat >pages/index.php <<'END'
+<?php
+foreach (range(1, 500) as $i) {
+    $a[] = md5("$i" . $_GET["n"]);
+}
+sort($a);
+echo implode("\n", $a), (new DateTime("2001-02-03"))->format("c");
+END
     server_start php -S "127.0.0.1:$port" -t pages
     server_ready port_answers "$port"
     for ((i = 0; i < 50; i++)); do

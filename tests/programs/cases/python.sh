@@ -35,11 +35,12 @@ python_programs python_malloc_modules python- quick 60 test_list test_dict test_
 python_programs python_modules python- quick 120 test_threading test_fork1 test_threading_local
 
 # The long ones, all with Python's own allocator but for the last line.
-python_programs python_modules python- full 300 test_queue test_subprocess test_io test_weakref \
-    test_pickle test_bz2 test_lzma test_asyncio test_multiprocessing_fork test_threadsignals \
+python_programs python_modules python- full 600 test_queue test_subprocess test_io test_weakref \
+    test_pickle test_bz2 test_lzma test_multiprocessing_fork test_threadsignals \
+    test_asyncio.test_tasks test_asyncio.test_streams test_asyncio.test_subprocess \
     test_ssl test_signal test_compile test_buffer test_zipfile test_tarfile test_email test_ast \
     test_faulthandler test_decimal test_statistics test_hashlib test_posix test_os \
     test_concurrent_futures.ThreadPoolAsCompletedTest test_concurrent_futures.ThreadPoolWaitTests
-python_programs python_malloc_modules python-malloc- full 300 test_pickle test_weakref \
+python_programs python_malloc_modules python-malloc- full 600 test_pickle test_weakref \
     test_threading test_decimal test_email test_compile test_ast test_descr test_datetime \
     test_long test_typing test_dataclasses test_buffer test_minidom test_sax test_coroutines

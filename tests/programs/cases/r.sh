@@ -5,9 +5,7 @@
 r_churn() {
     require_child "$(R RHOME)/bin/exec/R"
     # R is started by a script and two programs; this shows that the preload got through.
-    [[ $side == plain ]] ||
-        under Rscript --vanilla -e 'cat(readLines("/proc/self/maps"), sep = "\n")' |
-        grep -F "$lib" >/dev/null || fail 'R runs without the library'
+    sees_library Rscript --vanilla -e 'cat(readLines("/proc/self/maps"), sep = "\n")'
     under Rscript --vanilla "$inputs/churn.R"
 }
 

@@ -29,24 +29,31 @@ sbcl_run() {
           (maphash (lambda (k v) (incf total (+ (length k) (length v)))) table)
           (format t "~d ~d~%" (hash-table-count table) total)
           (dotimes (round 4)
-            (let ((kept (make-array 1000)))
+            (let ((kept (make-array 1000 :initial-element 0)))
               (dotimes (i 200000)
-                (let ((block (sb-alien:make-alien (sb-alien:unsigned 8) (1+ (mod (* i 31) 3000))))
-                      (place (mod (* i 7) 1000)))
-                  (when (/= 0 (aref kept place)) (sb-alien:free-alien (aref kept place)))
-                  (setf (aref kept place) block)))
+                (let ((place (mod (* i 7) 1000)))
+                  (sb-alien:alien-funcall (sb-alien:extern-alien "free"
+                    (function sb-alien:void sb-alien:unsigned-long)) (aref kept place))
+                  (setf (aref kept place)
+                    (sb-alien:alien-funcall (sb-alien:extern-alien "malloc"
+                      (function sb-alien:unsigned-long sb-alien:unsigned-long))
+                      (1+ (mod (* i 31) 3000))))))
               (sb-ext:gc :full t)))
           (format t "~d~%" (mod (expt 7 20000) 1000003)))'
 }
 
 erlang_run() {
+    sees_library erl -noshell -eval \
+        '{ok, Maps} = file:read_file("/proc/self/maps"), io:put_chars(Maps), halt(0).'
     under erl -noshell -noinput +S 2:2 "$@" -eval '
         Work = fun(N) ->
             lists:foldl(fun(I, Map) ->
-                Map#{(I * N) rem 1009 => binary:copy(<<"x">>, I rem 300)} end, #{}, lists:seq(1, 20000))
+                Map#{(I * N) rem 1009 => binary:copy(<<"x">>, I rem 300)} end,
+                #{}, lists:seq(1, 6000))
         end,
         Self = self(),
-        Pids = [spawn(fun() -> Self ! {self(), erlang:phash2(Work(N))} end) || N <- lists:seq(1, 40)],
+        Pids = [spawn(fun() -> Self ! {self(), erlang:phash2(Work(N))} end) ||
+            N <- lists:seq(1, 40)],
         io:format("~p~n", [[receive {P, R} -> R end || P <- Pids]]),
         T = ets:new(t, [public]),
         [ets:insert(T, {I rem 5003, lists:duplicate(I rem 50, I)}) || I <- lists:seq(1, 100000)],
@@ -73,7 +80,9 @@ tcl_run() {
     echo '
         for {set i 0} {$i < 100000} {incr i} { append table([expr {$i * 7919 % 997}]) $i, }
         set all {}
-        foreach key [lsort -integer [array names table]] { lappend all $key [string length $table($key)] }
+        foreach key [lsort -integer [array names table]] {
+            lappend all $key [string length $table($key)]
+        }
         puts [llength $all]
         puts [string length [regsub -all {(\d)(\d)} [join $all " "] {\2-\1}]]
         for {set i 0} {$i < 300} {incr i} {

@@ -11,7 +11,8 @@ INSERT INTO item SELECT i, i * 7919 % 997, printf('name-%05d', i * 31 % 60007),
     zeroblob(i % 300) FROM n;
 CREATE INDEX by_group ON item (grp, name);
 CREATE INDEX by_name ON item (name);
-SELECT grp, count(*), sum(length(body)), group_concat(id % 10, '') FROM item GROUP BY grp ORDER BY grp;
+SELECT grp, count(*), sum(length(body)), group_concat(id % 10, '')
+    FROM item GROUP BY grp ORDER BY grp;
 SELECT name, row_number() OVER (PARTITION BY grp ORDER BY name DESC),
     lag(id, 3) OVER (ORDER BY name) FROM item WHERE grp < 40 ORDER BY 1;
 SELECT count(*) FROM item a JOIN item b ON a.grp = b.grp AND a.id < b.id AND b.id < 9000;

@@ -16,13 +16,15 @@ text_gawk() {
             PROCINFO["sorted_in"] = "@ind_str_asc"
             for (key in seen) for (part in seen[key]) print key, part, seen[key][part]
         }' | digest
-    text_data 30000 | under gawk '{ gsub(/[0-9]+/, "<&>"); $3 = toupper($1) } END { print } 1' | digest
+    text_data 30000 |
+        under gawk '{ gsub(/[0-9]+/, "<&>"); $3 = toupper($1) } END { print } 1' | digest
 }
 
 text_jq() {
     text_data 20000 | under jq -c -s 'group_by(.key) | map({key: .[0].key, n: length,
         ids: (map(.id) | add), list: (map(.list[2]) | unique)})' | digest
-    text_data 5000 | under jq -r '[.id, .key, (.list | tostring | ascii_upcase | @base64)] | @csv' | digest
+    text_data 5000 |
+        under jq -r '[.id, .key, (.list | tostring | ascii_upcase | @base64)] | @csv' | digest
 }
 
 text_sort() {
@@ -42,14 +44,17 @@ text_sort() {
 text_xslt() {
     {
         echo '<top>'
-        seq 1 20000 | awk '{ printf "<r id=\"%d\"><k>%d</k><v>t&amp;%d</v></r>\n", $1, $1 % 313, $1 * 3 }'
+        seq 1 20000 | awk '{
+            printf "<r id=\"%d\"><k>%d</k><v>t&amp;%d</v></r>\n", $1, $1 % 313, $1 * 3 }'
         echo '</top>'
     } >data.xml
     cat >style.xsl <<'END'
 <x:stylesheet version="1.0" xmlns:x="http://www.w3.org/1999/XSL/Transform">
 <x:key name="by" match="r" use="k"/>
-<x:template match="/top"><out><x:for-each select="r[@id &lt;= 313]"><x:sort select="k" order="descending"/>
-<g k="{k}"><x:value-of select="count(key('by', k))"/>:<x:value-of select="sum(key('by', k)/@id)"/></g>
+<x:template match="/top"><out>
+<x:for-each select="r[@id &lt;= 313]"><x:sort select="k" order="descending"/>
+<g k="{k}"><x:value-of select="count(key('by', k))"/>:
+<x:value-of select="sum(key('by', k)/@id)"/></g>
 </x:for-each></out></x:template></x:stylesheet>
 END
     under xsltproc style.xsl data.xml | digest

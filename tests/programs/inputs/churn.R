@@ -8,7 +8,9 @@ print(aggregate(cbind(x, z) ~ group, frame, function(v) round(mean(v), 6)))
 print(round(coef(lm(z ~ x * y + group, frame)), 6))
 
 m <- matrix(rnorm(250000), 500)
-print(round(c(determinant(m)$modulus, sum(abs(solve(m) %*% m - diag(500))) < 1e-6, svd(m)$d[1:5]), 6))
+inverse <- solve(m)
+print(sum(abs(inverse %*% m - diag(500))) < 1e-6)
+print(round(c(determinant(m)$modulus, svd(m)$d[1:5]), 6))
 
 words <- vapply(1:40000, function(i) paste(sample(letters, 6), collapse = ""), "")
 print(table(nchar(gsub("[aeiou]+", "", words))))
@@ -21,8 +23,8 @@ for (i in 1:20000) {
 }
 print(sum(lengths(grown)))
 print(identical(unserialize(serialize(frame, NULL)), frame))
-print(identical(memDecompress(memCompress(charToRaw(paste(words, collapse = " ")), "xz"), "xz", TRUE),
-    paste(words, collapse = " ")))
+text <- paste(words, collapse = " ")
+print(identical(memDecompress(memCompress(charToRaw(text), "xz"), "xz", TRUE), text))
 invisible(gc())
 print(unlist(parallel::mclapply(1:4, function(i) sum(sort(cos(i * 1:2e5))) > -1e9, mc.cores = 2)))
 print(fivenum(replicate(2000, median(sample(frame$x, 200)))) > -10)

@@ -52,10 +52,12 @@ async function main() {
     const many = Array.from({ length: 40 }, (_, i) => new Promise((resolve, reject) => {
         zlib.deflate(text.slice(i * 100), (error, data) => (error ? reject(error) : resolve(data)));
     }));
-    console.log('pool', digest(Buffer.concat((await Promise.all(many)).map((b) => zlib.inflateSync(b)))));
+    const inflated = (await Promise.all(many)).map((packed) => zlib.inflateSync(packed));
+    console.log('pool', digest(Buffer.concat(inflated)));
     console.log('pbkdf2', crypto.pbkdf2Sync('secret', 'salt', 20000, 24, 'sha512').toString('hex'));
     for (let round = 0; round < 3; round++) {
-        console.log('workers', (await Promise.all([1, 2, 3, 4].map((n) => worker(n * 7 + round)))).join(' '));
+        const answers = await Promise.all([1, 2, 3, 4].map((n) => worker(n * 7 + round)));
+        console.log('workers', answers.join(' '));
     }
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 512 });
     for (let i = 0; i < 200; i++) {
@@ -64,7 +66,8 @@ async function main() {
     }
     console.log('wasm', digest(new Uint8Array(memory.buffer)));
     for (let i = 0; i < 3; i++) {
-        console.log('child', execFileSync(process.execPath, ['-p', `'x'.repeat(${i + 3})`]).toString().trim());
+        const said = execFileSync(process.execPath, ['-p', `'x'.repeat(${i + 3})`]);
+        console.log('child', said.toString().trim());
     }
 }
 

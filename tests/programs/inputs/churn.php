@@ -13,7 +13,8 @@ function random_tree(int $depth): array
 {
     $tree = [];
     for ($i = 0; $i < 5; $i++) {
-        $tree['k' . mt_rand(0, 40)] = $depth ? random_tree($depth - 1) : str_repeat('v', mt_rand(1, 60));
+        $tree['k' . mt_rand(0, 40)] =
+            $depth ? random_tree($depth - 1) : str_repeat('v', mt_rand(1, 60));
     }
     return $tree;
 }
@@ -38,7 +39,8 @@ $words = ['Äpfel', 'Zebra', 'apfel', 'Öl', 'ol', 'ähnlich', 'zart'];
 $collator->sort($words);
 printf("intl %s\n", implode(' ', $words));
 $formatter = new NumberFormatter('fr_FR', NumberFormatter::SPELLOUT);
-printf("spelled %s\n", name_of(implode(',', array_map(fn($n) => $formatter->format($n), range(1, 2000)))));
+$spelled = array_map(fn($n) => $formatter->format($n), range(1, 2000));
+printf("spelled %s\n", name_of(implode(',', $spelled)));
 printf("mbstring %s\n", name_of(mb_convert_case(str_repeat('straße ', 20000), MB_CASE_UPPER)));
 
 $base = new PDO('sqlite::memory:');

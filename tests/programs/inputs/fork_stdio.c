@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Threads that open, flush and close files while the main thread forks: fork takes the stdio
-// locks after the fork handlers ran, the threads take them before they call malloc. An allocator
+// Threads that open, flush and close streams while the main thread forks: fork takes the stdio
+// locks after the fork handlers ran, the threads hold them while they call malloc. An allocator
 // that locks itself in its fork handler without thinking of that stands still here.
+#define _GNU_SOURCE
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -10,14 +11,32 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { THREADS = 3, FORKS = 100 };
+enum { THREADS = 3, FORKS = 60 };
 
 static atomic_bool stop;
 
+// The stream's own write function: fflush(NULL) calls it with the list of streams locked, and it
+// asks for blocks that no thread's cache holds.
+static ssize_t write_and_allocate(void *cookie, const char *data, size_t size)
+{
+    (void)cookie;
+    (void)data;
+    for (size_t i = 1; i <= 32; i++) {
+        char *volatile block = malloc(i * 9000U);
+        if (!block) {
+            abort();
+        }
+        block[0] = 1;
+        free(block);
+    }
+    return (ssize_t)size;
+}
+
 static void *use_stdio(void *unused)
 {
+    cookie_io_functions_t functions = {.write = write_and_allocate};
     while (!atomic_load(&stop)) {
-        FILE *file = fopen("/dev/null", "w");
+        FILE *file = fopencookie(NULL, "w", functions);
         if (!file) {
             abort();
         }

@@ -26,7 +26,10 @@
 template <std::size_t N> struct Item {
     std::uint64_t value = N;
     std::string name = "item" + std::to_string(N);
-    bool operator<(const Item &other) const { return value < other.value; }
+    bool operator<(const Item &other) const
+    {
+        return value < other.value;
+    }
 };
 
 template <std::size_t N> struct Store {
@@ -59,8 +62,7 @@ template <std::size_t... N> std::uint64_t fill_all(std::index_sequence<N...>)
     return (std::get<N>(stores).fill(50 + N) + ...);
 }
 
-template <std::size_t... N>
-auto make_variants(std::index_sequence<N...>)
+template <std::size_t... N> auto make_variants(std::index_sequence<N...>)
 {
     using Any = std::variant<Item<N>...>;
     std::vector<Any> all;
@@ -69,7 +71,10 @@ auto make_variants(std::index_sequence<N...>)
 }
 
 template <typename A, typename B> struct Cross {
-    std::uint64_t operator()(const A &a, const B &b) const { return a.value * 31 + b.name.size(); }
+    std::uint64_t operator()(const A &a, const B &b) const
+    {
+        return a.value * 31 + b.name.size();
+    }
 };
 
 std::uint64_t visit_pairs()

@@ -20,12 +20,14 @@ RESET work_mem;
 SELECT md5(jsonb_agg(jsonb_build_object('g', grp, 'n', n) ORDER BY grp)::text)
     FROM (SELECT grp, array_agg(id ORDER BY id) AS n FROM item WHERE grp < 2000 GROUP BY grp) g;
 SELECT count(*) FROM item WHERE to_tsvector('simple', name) @@ to_tsquery('simple', 'c4:*');
-SELECT count(*), count(DISTINCT m) FROM (SELECT regexp_matches(name, '([a-f]+)([0-9]+)') AS m FROM item) r;
+SELECT count(*), count(DISTINCT m) FROM
+    (SELECT regexp_matches(name, '([a-f]+)([0-9]+)') AS m FROM item) r;
 SET jit = on;
 SET jit_above_cost = 0;
 SET jit_inline_above_cost = 0;
 SET jit_optimize_above_cost = 0;
-SELECT sum((id * 3 + grp) % 17), avg(length(body))::numeric(10, 4) FROM item WHERE id % 3 + grp % 5 > 2;
+SELECT sum((id * 3 + grp) % 17), avg(length(body))::numeric(10, 4)
+    FROM item WHERE id % 3 + grp % 5 > 2;
 SET jit = off;
 DO $$
 DECLARE
@@ -44,5 +46,6 @@ END $$;
 SELECT * FROM outcome;
 WITH RECURSIVE tree(id, path) AS (
     SELECT 1, ARRAY[1] UNION ALL
-    SELECT t.id * 2 + k, path || (t.id * 2 + k) FROM tree t, generate_series(0, 1) k WHERE t.id < 8000)
+    SELECT t.id * 2 + k, path || (t.id * 2 + k) FROM tree t, generate_series(0, 1) k
+    WHERE t.id < 8000)
 SELECT count(*), md5(string_agg(path::text, '' ORDER BY path)) FROM tree;
