@@ -96,7 +96,7 @@ static void a_refill_takes_64_kb_at_most(void **state)
 {
     for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++) {
         mcache_flush_self();
-        mcentral_trim(class, true);
+        mcentral_trim(class, 0);
         size_t before = out(class);
         void *p = object_alloc(class);
         size_t taken = out(class) - before, size = size_classes[class].size;
@@ -149,7 +149,7 @@ static void the_cache_counts_what_it_holds(void **state)
 {
     void *objects[500];
     mcache_flush_self();
-    mcentral_trim(SIZE_128, true);
+    mcentral_trim(SIZE_128, 0);
     for (size_t i = 0; i < COUNT(objects); i++) {
         objects[i] = object_alloc(SIZE_128);
         struct mcentral_stats central;
@@ -171,7 +171,7 @@ static void a_flush_returns_everything(void **state)
     for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++) {
         assert_false(mcache_has(class));
         assert_int_equal(stats_now().objects[class], 0);
-        mcentral_trim(class, true);
+        mcentral_trim(class, 0);
         assert_int_equal(out(class), 0);
     }
     mcentral_check();
@@ -337,7 +337,7 @@ static void destructors_may_allocate_after_the_cache_is_gone(void **state)
     assert_int_equal(stats_now().caches - stats_now().idle, 1);
     mcache_flush_self();
     mcache_flush_idle();
-    mcentral_trim(LARGEST, true);
+    mcentral_trim(LARGEST, 0);
     assert_int_equal(out(LARGEST), 0);
     pthread_key_delete(late_key);
 }
