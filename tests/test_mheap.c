@@ -160,7 +160,7 @@ static void grow_under_a_limit(void *argument)
 
 static void growth_takes_less_where_a_chunk_is_refused(void **state)
 {
-    SKIP_IF_EMULATED();
+    SKIP_IF(GOALLOC_TEST_EMULATED);
     assert_child_passes(grow_under_a_limit, NULL);
 }
 
@@ -371,8 +371,7 @@ static size_t heap_mappings(void)
 
 static void moves_are_counted_and_cost_no_copy(void **state)
 {
-    if (!kernel_moves_pages())
-        skip();
+    SKIP_IF(!kernel_moves_pages());
     size_t moves = stats_now().moves;
     grow_walled_in(500);
     assert_int_equal(stats_now().moves, moves + 1);
@@ -383,8 +382,7 @@ static void moves_are_counted_and_cost_no_copy(void **state)
 /* Grown by moving and freed again and again: the kernel's list of mappings doesn't grow. */
 static void a_moved_mapping_settles_when_it_is_freed(void **state)
 {
-    if (!kernel_moves_pages())
-        skip();
+    SKIP_IF(!kernel_moves_pages());
     for (size_t i = 0; i < 20; i++)
         grow_walled_in(40 + i * 7);
     size_t before = heap_mappings();
@@ -398,8 +396,7 @@ static void a_moved_block_may_shrink_without_leaving_mappings(void **state)
 {
     enum { BLOCKS = 300 };
     static struct span *keep[BLOCKS], *walls[BLOCKS];
-    if (!kernel_moves_pages())
-        skip();
+    SKIP_IF(!kernel_moves_pages());
     size_t before = heap_mappings();
     for (size_t i = 0; i < BLOCKS; i++) {
         struct span *span = walled_in(20, &walls[i]);
@@ -423,8 +420,7 @@ static void mappings_of_moved_blocks_are_bounded(void **state)
 {
     enum { BLOCKS = 200 };
     static struct span *blocks[BLOCKS], *walls[BLOCKS];
-    if (!kernel_moves_pages())
-        skip();
+    SKIP_IF(!kernel_moves_pages());
     size_t before = heap_mappings();
     for (size_t i = 0; i < BLOCKS; i++) {
         blocks[i] = walled_in(20, &walls[i]);
@@ -494,7 +490,7 @@ static void a_page_that_is_free_and_clean_is_zero(void **state)
 
 static void released_pages_read_as_zero(void **state)
 {
-    SKIP_IF_EMULATED();
+    SKIP_IF(GOALLOC_TEST_EMULATED);
     struct hole hole = make_hole(50);
     struct span *span = large(50);
     memset(memory_of(span), 0xab, BYTES(50));
@@ -527,7 +523,7 @@ static void release_stops_at_what_was_asked(void **state)
 
 static void releasing_takes_memory_out_of_rss(void **state)
 {
-    SKIP_IF_EMULATED();
+    SKIP_IF(GOALLOC_TEST_EMULATED);
     struct span *span = large(4096);
     memset(memory_of(span), 1, BYTES(4096));
     size_t before = os_resident_bytes();

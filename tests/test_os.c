@@ -138,7 +138,7 @@ static void map_at_never_replaces_a_mapping(void **state)
 
 static void map_at_says_when_there_is_no_memory(void **state)
 {
-    SKIP_IF_EMULATED();
+    SKIP_IF(GOALLOC_TEST_EMULATED);
     errno = 5;
     assert_int_equal(os_map_at((uintptr_t)1 << 62, SIZE), OS_NO_MEMORY);
     assert_int_equal(os_map_at(free_place(SIZE), (size_t)1 << 60), OS_NO_MEMORY);

@@ -29,10 +29,13 @@
 #ifndef GOALLOC_TEST_EMULATED
 #define GOALLOC_TEST_EMULATED 0
 #endif
-#define SKIP_IF_EMULATED()                                                                         \
+/* Leaves the test, and says so: cmocka's skip() counts as a failure where meson reads its TAP. */
+#define SKIP_IF(condition)                                                                         \
     do {                                                                                           \
-        if (GOALLOC_TEST_EMULATED)                                                                 \
-            skip();                                                                                \
+        if (condition) {                                                                           \
+            printf("# %s is skipped: %s\n", __func__, #condition);                                 \
+            return;                                                                                \
+        }                                                                                          \
     } while (0)
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
