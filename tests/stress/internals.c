@@ -132,7 +132,8 @@ static void disturb(struct worker *worker)
         mcache_flush_idle();
         break;
     default:
-        mcentral_trim(1 + (unsigned)dice_below(&worker->dice, 20), false);
+        mcentral_trim(1 + (unsigned)dice_below(&worker->dice, 20),
+                      (uint32_t)dice_below(&worker->dice, 4));
         break;
     }
 }
