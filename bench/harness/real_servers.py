@@ -24,8 +24,8 @@ TRACED_SHARE = 0.05  # of a timed load, under strace
 
 
 class Service:
-    """A server and its load. Subclasses say how to start it (`command`) and what to ask of it: `load`
-    does an amount of that, of 1.0, and returns a Load."""
+    """A server and its load. Subclasses say how to start it (`command`) and what to ask of it:
+    `load` does an amount of that, 1.0 being all, and returns a Load."""
 
     linked_with_jemalloc = False
 
