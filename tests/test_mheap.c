@@ -160,7 +160,7 @@ static void grow_under_a_limit(void *argument)
 
 static void growth_takes_less_where_a_chunk_is_refused(void **state)
 {
-    SKIP_IF(GOALLOC_TEST_EMULATED);
+    NEEDS_A_KERNEL();
     assert_child_passes(grow_under_a_limit, NULL);
 }
 
@@ -371,7 +371,8 @@ static size_t heap_mappings(void)
 
 static void moves_are_counted_and_cost_no_copy(void **state)
 {
-    SKIP_IF(!kernel_moves_pages());
+    if (!kernel_moves_pages())
+        skip();
     size_t moves = stats_now().moves;
     grow_walled_in(500);
     assert_int_equal(stats_now().moves, moves + 1);
@@ -382,7 +383,8 @@ static void moves_are_counted_and_cost_no_copy(void **state)
 /* Grown by moving and freed again and again: the kernel's list of mappings doesn't grow. */
 static void a_moved_mapping_settles_when_it_is_freed(void **state)
 {
-    SKIP_IF(!kernel_moves_pages());
+    if (!kernel_moves_pages())
+        skip();
     for (size_t i = 0; i < 20; i++)
         grow_walled_in(40 + i * 7);
     size_t before = heap_mappings();
@@ -396,7 +398,8 @@ static void a_moved_block_may_shrink_without_leaving_mappings(void **state)
 {
     enum { BLOCKS = 300 };
     static struct span *keep[BLOCKS], *walls[BLOCKS];
-    SKIP_IF(!kernel_moves_pages());
+    if (!kernel_moves_pages())
+        skip();
     size_t before = heap_mappings();
     for (size_t i = 0; i < BLOCKS; i++) {
         struct span *span = walled_in(20, &walls[i]);
@@ -420,7 +423,8 @@ static void mappings_of_moved_blocks_are_bounded(void **state)
 {
     enum { BLOCKS = 200 };
     static struct span *blocks[BLOCKS], *walls[BLOCKS];
-    SKIP_IF(!kernel_moves_pages());
+    if (!kernel_moves_pages())
+        skip();
     size_t before = heap_mappings();
     for (size_t i = 0; i < BLOCKS; i++) {
         blocks[i] = walled_in(20, &walls[i]);
@@ -490,7 +494,7 @@ static void a_page_that_is_free_and_clean_is_zero(void **state)
 
 static void released_pages_read_as_zero(void **state)
 {
-    SKIP_IF(GOALLOC_TEST_EMULATED);
+    NEEDS_A_KERNEL();
     struct hole hole = make_hole(50);
     struct span *span = large(50);
     memset(memory_of(span), 0xab, BYTES(50));
@@ -523,7 +527,7 @@ static void release_stops_at_what_was_asked(void **state)
 
 static void releasing_takes_memory_out_of_rss(void **state)
 {
-    SKIP_IF(GOALLOC_TEST_EMULATED);
+    NEEDS_A_KERNEL();
     struct span *span = large(4096);
     memset(memory_of(span), 1, BYTES(4096));
     size_t before = os_resident_bytes();
@@ -584,6 +588,7 @@ static void give_up_behind_a_wall(void *argument)
 
 static void a_heap_that_is_walled_in_fails_and_stays_whole(void **state)
 {
+    NEEDS_A_KERNEL();
     assert_child_passes(give_up_behind_a_wall, NULL);
 }
 
@@ -774,7 +779,7 @@ static void random_operations_keep_every_invariant(void **state)
 {
     static struct block blocks[120];
     struct dice dice = {20240607};
-    for (int i = 0; i < 6000; i++) {
+    for (int i = 0; i < 12000; i++) {
         step(&blocks[dice_below(&dice, COUNT(blocks))], &dice);
         if (dice_below(&dice, 200) == 0)
             mheap_release(BYTES(dice_below(&dice, 5000)));

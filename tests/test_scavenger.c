@@ -42,7 +42,7 @@ static size_t look(struct program *program)
 {
     struct pacer_sample sample = sample_of(program);
     size_t bytes = pacer_decide(&program->pacer, &sample);
-    pacer_released(&program->pacer, &sample, bytes);
+    pacer_released(&program->pacer, &sample, bytes, bytes);
     program->free -= bytes;
     return bytes;
 }

@@ -14,6 +14,7 @@
 #include "../os/report.h"
 #include "cxx.h"
 
+/* Of the C++ library itself: its own operator new, too, and not ours. */
 static void *find(const char *name)
 {
     static const char *const libraries[] = {"libstdc++.so.6", "libc++.so.1"};
@@ -30,13 +31,17 @@ static void *find(const char *name)
 
 new_handler_fn cxx_new_handler(void)
 {
-    new_handler_fn (*get)(void) = (new_handler_fn(*)(void))find("_ZSt15get_new_handlerv");
+    static const char name[] = "_ZSt15get_new_handlerv";
+    void *found = dlsym(RTLD_DEFAULT, name);
+    new_handler_fn (*get)(void) = (new_handler_fn(*)(void))(found ? found : find(name));
     return get ? get() : NULL;
 }
 
 GA_NORETURN void cxx_throw_bad_alloc(size_t size)
 {
-    void (*throw)(void) = (void (*)(void))find("_ZSt17__throw_bad_allocv");
+    static const char name[] = "_ZSt17__throw_bad_allocv";
+    void *found = dlsym(RTLD_DEFAULT, name);
+    void (*throw)(void) = (void (*)(void))(found ? found : find(name));
     if (throw)
         throw();
     report_fatal("operator new: out of memory for %zu bytes, and no C++ library to throw", size);

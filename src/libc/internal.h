@@ -4,7 +4,7 @@
  *
  * malloc.c      malloc, calloc, realloc, free and what C says of them
  * aligned.c     memalign and its relatives
- * cxx.c         operator new and delete
+ * cxx.c         operator new and delete; cxx_shared.c and cxx_static.c: what they need of C++
  * introspect.c  mallinfo, malloc_trim, malloc_info and ga_*
  * bad_pointer.c what a bad pointer is told
  * init.c        the library's constructor and destructor

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../observe/observe.h"
+#include "../os/os.h"
 #include "../os/report.h"
 #include "../scavenger/scavenger.h"
 #include "internal.h"
@@ -33,6 +34,7 @@ GA_EXPORT void ga_stats(struct ga_stats *out, size_t size)
 {
     struct ga_stats stats;
     observe_all(&stats);
+    stats.resident = os_resident_bytes();
     memset(out, 0, size);
     memcpy(out, &stats, size < sizeof(stats) ? size : sizeof(stats));
 }
@@ -117,7 +119,7 @@ GA_EXPORT int malloc_info(int options, FILE *stream)
         return -1;
     }
     observe_all(&stats);
-    fputs("<malloc version=\"goalloc-1\">\n", stream);
+    (void)fputs("<malloc version=\"goalloc-1\">\n", stream);
     for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++) {
         struct class_stats of_class;
         observe_class(class, &of_class);
@@ -126,7 +128,7 @@ GA_EXPORT int malloc_info(int options, FILE *stream)
         text_init(&text, line, sizeof(line));
         text_add(&text, "<class size=\"%zu\" spans=\"%zu\" live=\"%zu\" cached=\"%zu\"/>\n",
                  (size_t)size_classes[class].size, of_class.spans, of_class.live, of_class.cached);
-        fputs(line, stream);
+        (void)fputs(line, stream);
     }
     text_init(&text, line, sizeof(line));
     text_add(&text,

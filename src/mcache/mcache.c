@@ -68,6 +68,8 @@ static void *alloc_uncached(unsigned class)
 static void *pop_loaded(struct mcache *cache, unsigned class)
 {
     void **top = cache->top[class]--;
+    if (GA_UNLIKELY(top[-1] == top[-2]))
+        freed_twice(top[-1], class);
     cache->next[class] = top[-2];
     return top[-1];
 }

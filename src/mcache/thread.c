@@ -37,12 +37,12 @@ static __thread void *thread_gone __attribute__((tls_model("initial-exec"), used
 
 static struct {
     struct lock lock;
-    struct mcache *all;  /* guarded by lock */
-    struct mcache *warm; /* idle, with objects in them; guarded by lock */
-    struct mcache *cold; /* idle, flushed; guarded by lock */
-    unsigned warm_count; /* length of `warm`; guarded by lock */
-    pthread_key_t key;   /* constant once key_made */
-    bool key_made;       /* set by the constructor, before there are threads of ours */
+    struct mcache *all;   /* guarded by lock */
+    struct mcache *warm;  /* idle, with objects in them; guarded by lock */
+    struct mcache *cold;  /* idle, flushed; guarded by lock */
+    unsigned warm_count;  /* length of `warm`; guarded by lock */
+    pthread_key_t key;    /* constant once key_made */
+    atomic_bool key_made; /* release once key is valid, acquire by who uses it */
 } registry;
 
 static void set_current(struct mcache *cache)

@@ -2,7 +2,7 @@
 /*
  * check.c: the centrals' invariants as code, and their statistics.
  *
- * Place: called by tests, by debug builds and by src/observe. Reads only.
+ * Place: tests call the checks, src/observe reads the statistics.
  * Locking: one central at a time.
  */
 #include "../os/report.h"

@@ -7,20 +7,21 @@
  *
  * Invariants:
  *   - every magazine in `full` holds at least one object, every one in `empty` none;
- *   - full_count is the length of `full` and at most the class's depot_limit.
+ *   - full_count is the length of `full`; a magazine is added only below the class's
+ *     depot_limit, which falls while memory is given back.
  * Locking: one lock a class. Fork: all of them are held, in order of class (src/libc/fork.c).
  */
 #include "internal.h"
 
 struct mcentral mcentrals[SIZE_CLASS_COUNT];
 
+static atomic_bool lean_depots; /* relaxed: a magazine more or less */
+
 /*
  * How many full magazines a depot keeps before it drains one into the spans. A depot hands out
  * objects in the order they were freed, at a fraction of a nanosecond each; the bits cost some ten
  * nanoseconds an object but restore the order of addresses, find double frees, and let spans go.
  */
-static atomic_bool lean_depots; /* relaxed: a magazine more or less */
-
 static uint32_t depot_limit(unsigned class)
 {
     if (atomic_load_explicit(&lean_depots, memory_order_relaxed))

@@ -2,7 +2,7 @@
 /*
  * check.c: the page heap's invariants as code, and its statistics.
  *
- * Place: called by tests, by debug builds and by src/observe. Reads only.
+ * Place: tests call the checks, src/observe and src/scavenger read the statistics.
  * Locking: takes the heap's lock for the whole walk.
  */
 #include "../os/report.h"

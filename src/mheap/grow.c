@@ -28,7 +28,7 @@ struct mheap_view mheap_view;
  * earlier store when the low 12 bits of their addresses agree. A young heap's pages have small
  * numbers, modulo 4096, and its blocks' first words lie at the start of a page: were the table not
  * shifted, a write to a block would hold up the class look-up of the free that follows (5 cycles of
- * a malloc and free pair's 20).
+ * a malloc and free pair).
  */
 #define CLASS_TABLE_SHIFT 0xa40
 /* A heap that finds itself walled in gives up after this many arenas. */
@@ -138,7 +138,7 @@ static void choose_places(uint64_t seed, bool low)
     uintptr_t window = 40 * gigabyte + (uintptr_t)(seed % 8192) * CHUNK_SIZE;
     uintptr_t choice = (uintptr_t)(seed >> 16) * ARENA_SIZE;
     uintptr_t tables = low ? 256 * gigabyte + choice % (64 * gigabyte)
-                           : 16384 * gigabyte + choice % (32768 * gigabyte);
+                           : 16384 * gigabyte + choice % (24576 * gigabyte);
     uintptr_t limit = low ? 256 * gigabyte : window + WINDOW_SIZE;
     mheap.tables = tables;
     mheap.classes = (uint8_t *)tables + CLASS_TABLE_SHIFT;
@@ -186,7 +186,7 @@ static bool init_locked(void)
 
 bool mheap_init(void)
 {
-    /* Acquire: pairs with the release below, so that base is seen with it. */
+    /* Acquire: pairs with the release below, so that mheap_view is seen with it. */
     if (GA_LIKELY(atomic_load_explicit(&mheap.ready, memory_order_acquire)))
         return true;
     lock_acquire(&mheap.lock);

@@ -24,9 +24,8 @@
 #define MAX_MOVED 64
 /* Below this many pages copying is cheaper than asking the kernel. */
 #define MIN_MOVE_PAGES 16
-/* A growing block is given room to become this many times as long, or this many pages longer. */
-#define GROWTH_ROOM     8
-#define MAX_GROWTH_ROOM (((size_t)1 << 30) >> HEAP_PAGE_SHIFT)
+/* A growing block is put where it can become twice as long, or this many pages longer. */
+#define MAX_GROWTH_ROOM (((size_t)64 << 20) >> HEAP_PAGE_SHIFT)
 /* The gap left for other spans before a growing block, at most. */
 #define MAX_GAP (4 * CHUNK_PAGES)
 
@@ -63,8 +62,7 @@ struct span *mheap_alloc_large(size_t pages, size_t align)
 /* Takes `pages` with room behind them; 0 where there's no memory. Lock held. */
 static size_t take_growing(size_t pages)
 {
-    size_t more = pages * (GROWTH_ROOM - 1);
-    size_t room = pages + (more < MAX_GROWTH_ROOM ? more : MAX_GROWTH_ROOM);
+    size_t room = pages + (pages < MAX_GROWTH_ROOM ? pages : MAX_GROWTH_ROOM);
     size_t run = run_longest();
     if ((!run || mheap_span_at(run)->pages < room) && grow_heap(room))
         run = run_longest();
@@ -74,7 +72,7 @@ static size_t take_growing(size_t pages)
             run_take(run, 0, pages);
         return run;
     }
-    size_t gap = mheap_span_at(run)->pages / 4;
+    size_t gap = (mheap_span_at(run)->pages - pages) / 4;
     gap = gap > MAX_GAP ? MAX_GAP : gap;
     run_take(run, gap, pages);
     return run + gap;
@@ -82,7 +80,7 @@ static size_t take_growing(size_t pages)
 
 struct span *mheap_alloc_growing(size_t pages)
 {
-    if (pages > WINDOW_PAGES / GROWTH_ROOM)
+    if (pages > WINDOW_PAGES)
         return NULL;
     lock_acquire(&mheap.lock);
     size_t page = take_growing(pages);
@@ -103,14 +101,28 @@ static void shrink(struct span *span, size_t keep)
     run_insert(page, pages);
 }
 
-/* Lock held. Takes the pages behind the span, if enough of them are free. */
+static bool is_free_run(size_t page, size_t pages)
+{
+    if (page >= mheap_end())
+        return false;
+    const struct span *run = mheap_span_at(page);
+    return run->state == SPAN_FREE && run->pages >= pages;
+}
+
+/* Lock held. Whether nothing but free pages lies between `page` and the heap's end. */
+static bool is_at_end(size_t page)
+{
+    return page == mheap_end() ||
+           (is_free_run(page, 1) && page + mheap_span_at(page)->pages == mheap_end());
+}
+
+/* Lock held. Takes the pages behind the span, if enough of them are free or the heap ends there. */
 static bool extend(struct span *span, size_t pages)
 {
     size_t next = (size_t)span->page + span->pages, more = pages - span->pages;
-    if (next >= mheap_end())
-        return false;
-    struct span *run = mheap_span_at(next);
-    if (run->state != SPAN_FREE || run->pages < more)
+    if (!is_free_run(next, more) && is_at_end(next))
+        grow_heap(more);
+    if (!is_free_run(next, more))
         return false;
     run_take(next, 0, more);
     span_map_pages(span, next, more);
@@ -143,6 +155,37 @@ static void destroy_large(struct span *span, bool dirty)
     span_destroy(span, dirty);
 }
 
+enum move {
+    MOVE_DONE,
+    MOVE_REFUSED, /* both places are as they were */
+    MOVE_FAILED,  /* the destination is lost */
+};
+
+/*
+ * Moves a block's pages without copying. Where the OS page is larger than ours a block may end
+ * inside one, and its neighbour would move along: not there. A kernel that fails in the midst has
+ * unmapped the destination already, which then has to be mapped again.
+ */
+static enum move move_pages(const struct span *old, const struct span *new)
+{
+    size_t bytes = (size_t)old->pages << HEAP_PAGE_SHIFT;
+    if (old->pages < MIN_MOVE_PAGES || os_page_size() > HEAP_PAGE)
+        return MOVE_REFUSED;
+    if (os_move_pages(span_address(old), span_address(new), bytes))
+        return MOVE_DONE;
+    return os_map_over(span_address(new), bytes) ? MOVE_REFUSED : MOVE_FAILED;
+}
+
+/* Counts a moved mapping beforehand; false: there are as many as there may be. */
+static bool reserve_move(void)
+{
+    lock_acquire(&mheap.lock);
+    bool may = moved_now < MAX_MOVED;
+    moved_now += may;
+    lock_release(&mheap.lock);
+    return may;
+}
+
 /*
  * Moves a block to a longer place. The lock is not held while the kernel works or bytes are copied:
  * both spans are in use meanwhile, and only their owner, which is us, may touch them.
@@ -152,21 +195,20 @@ static struct span *relocate(struct span *old, size_t pages)
     struct span *new = mheap_alloc_growing(pages);
     if (!new)
         return NULL;
-    size_t bytes = (size_t)old->pages << HEAP_PAGE_SHIFT;
+    bool reserved = reserve_move();
+    enum move move = reserved ? move_pages(old, new) : MOVE_REFUSED;
+    if (move == MOVE_REFUSED)
+        memcpy((void *)span_address(new), (void *)span_address(old),
+               (size_t)old->pages << HEAP_PAGE_SHIFT);
     lock_acquire(&mheap.lock);
-    bool may_move = old->pages >= MIN_MOVE_PAGES && moved_now < MAX_MOVED;
-    moved_now += may_move;
+    moved_now -= reserved && move != MOVE_DONE;
+    new->moved = move == MOVE_DONE;
+    mheap.stats.moves += move == MOVE_DONE;
+    if (move != MOVE_FAILED)
+        destroy_large(old, move != MOVE_DONE);
     lock_release(&mheap.lock);
-    bool moved = may_move && os_move_pages(span_address(old), span_address(new), bytes);
-    if (!moved)
-        memcpy((void *)span_address(new), (void *)span_address(old), bytes);
-    lock_acquire(&mheap.lock);
-    new->moved = moved;
-    moved_now -= may_move && !moved;
-    mheap.stats.moves += moved;
-    destroy_large(old, !moved);
-    lock_release(&mheap.lock);
-    return new;
+    /* A lost destination stays in use for good: nobody may be given its addresses. */
+    return move == MOVE_FAILED ? NULL : new;
 }
 
 struct span *mheap_resize_large(struct span *span, size_t pages)

@@ -58,13 +58,17 @@ static size_t release_run(const struct span *run, size_t want)
     return released;
 }
 
-static size_t release_some(size_t want)
+/* Goes on at bin *bin, downward, until `want` pages went or no bin is left. */
+static size_t release_some(size_t want, unsigned *bin)
 {
     size_t released = 0;
     lock_acquire(&mheap.lock);
-    for (unsigned bin = RUN_BINS; bin-- > 0 && released < want;)
-        for (uint32_t at = mheap.bins[bin]; at && released < want; at = mheap_span_at(at)->next)
+    while (released<want && * bin> 0) {
+        for (uint32_t at = mheap.bins[*bin - 1]; at && released < want;
+             at = mheap_span_at(at)->next)
             released += release_run(mheap_span_at(at), want - released);
+        *bin -= released < want;
+    }
     lock_release(&mheap.lock);
     return released;
 }
@@ -72,9 +76,10 @@ static size_t release_some(size_t want)
 size_t mheap_release(size_t bytes)
 {
     size_t want = pages_for(bytes), released = 0, step;
+    unsigned bin = RUN_BINS;
     do {
         size_t left = want - released;
-        step = release_some(left < RELEASE_STEP ? left : RELEASE_STEP);
+        step = release_some(left < RELEASE_STEP ? left : RELEASE_STEP, &bin);
         released += step;
     } while (step && released < want);
     return released << HEAP_PAGE_SHIFT;

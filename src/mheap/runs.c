@@ -15,6 +15,8 @@
  *   - stats.free_dirty is the sum over free dirty pages.
  * Locking: the heap's lock is held by the caller.
  */
+#include <limits.h>
+
 #include "internal.h"
 
 /* --- Bins --- */
@@ -63,12 +65,12 @@ static unsigned bin_next_used(unsigned bin)
     return RUN_BINS;
 }
 
-/* The shortest run of the bin that holds `pages`, of equals the lowest, among the first few. */
-static size_t bin_best(unsigned bin, size_t pages)
+/* The shortest run of the bin that holds `pages`, of equals the lowest, among the first so many. */
+static size_t bin_best(unsigned bin, size_t pages, unsigned look_at)
 {
     size_t best = 0, best_pages = SIZE_MAX;
     uint32_t at = mheap.bins[bin];
-    for (int steps = 0; at && steps < 32; steps++) {
+    for (unsigned steps = 0; at && steps < look_at; steps++) {
         const struct span *run = mheap_span_at(at);
         bool better = run->pages < best_pages || (run->pages == best_pages && at < best);
         if (run->pages >= pages && better) {
@@ -80,16 +82,21 @@ static size_t bin_best(unsigned bin, size_t pages)
     return best;
 }
 
+/* Runs of one bin that are compared where any of a longer bin would do. */
+#define LOOK_AT 32
+
 size_t run_find(size_t pages)
 {
     unsigned bin = bin_of(pages);
     if (bin >= RUN_BINS)
         return 0;
-    size_t best = bin_best(bin, pages);
+    size_t best = bin_best(bin, pages, LOOK_AT);
     if (best)
         return best;
-    bin = bin_next_used(bin + 1);
-    return bin < RUN_BINS ? bin_best(bin, pages) : 0;
+    unsigned longer = bin_next_used(bin + 1);
+    if (longer < RUN_BINS)
+        return bin_best(longer, pages, LOOK_AT);
+    return bin_best(bin, pages, UINT_MAX); /* rather than ask for more memory */
 }
 
 size_t run_longest(void)

@@ -64,6 +64,5 @@ void observe_all(struct ga_stats *out)
     out->metadata = heap.meta;
     out->moved_blocks = heap.moves;
     out->threads = caches.caches - caches.idle;
-    out->resident = os_resident_bytes();
     out->system_calls = os_system_calls();
 }

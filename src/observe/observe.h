@@ -14,6 +14,7 @@ struct class_stats {
 };
 
 void observe_class(unsigned class, struct class_stats *out);
+/* All but the resident size, which takes system calls that a sandboxed program may not make. */
 void observe_all(struct ga_stats *out);
 /* The summary of GOALLOC=stats and malloc_stats, on stderr. */
 void observe_print(void);

@@ -5,6 +5,7 @@
  * Place: GOALLOC=stats at exit, malloc_stats at any time. Calls observe.c and the reporter.
  */
 #include "../mcache/mcache.h"
+#include "../os/os.h"
 #include "../os/report.h"
 #include "observe.h"
 
@@ -30,6 +31,7 @@ void observe_print(void)
 {
     struct ga_stats stats;
     observe_all(&stats);
+    stats.resident = os_resident_bytes();
     size_t held = stats.in_use + stats.free_dirty;
     report_line("memory:");
     print_size("live", stats.live, "blocks the program holds");

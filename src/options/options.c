@@ -84,7 +84,8 @@ static bool slice_is(struct slice slice, const char *word)
 static const char *slice_text(struct slice slice, char *buffer, size_t size)
 {
     size_t length = slice.length < size - 1 ? slice.length : size - 1;
-    memcpy(buffer, slice.at, length);
+    if (slice.at)
+        memcpy(buffer, slice.at, length);
     buffer[length] = '\0';
     return buffer;
 }

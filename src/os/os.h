@@ -28,7 +28,7 @@ void os_unmap(uintptr_t address, size_t size);
 /* Gives the memory back and keeps the address; the pages read as zero afterwards. */
 bool os_release(uintptr_t address, size_t size);
 /* Moves the pages at `from` to `to` without copying; `from` stays mapped and reads as zero. Both
- * are mappings of ours. false: nothing was moved. */
+ * are mappings of ours. false: nothing was moved, but `to` may not be mapped any more. */
 bool os_move_pages(uintptr_t from, uintptr_t to, size_t size);
 size_t os_page_size(void);
 

@@ -85,14 +85,17 @@ size_t pacer_decide(struct pacer *pacer, const struct pacer_sample *sample)
     return bytes < MIN_RELEASE ? 0 : bytes;
 }
 
-void pacer_released(struct pacer *pacer, const struct pacer_sample *sample, size_t bytes)
+/* A release that failed is charged too: where the kernel refuses (locked memory), trying is all it
+ * will ever do. */
+void pacer_released(struct pacer *pacer, const struct pacer_sample *sample, size_t decided,
+                    size_t released)
 {
-    uint64_t cost = (uint64_t)bytes * COST_PER_MEGABYTE >> 20;
+    uint64_t cost = (uint64_t)decided * COST_PER_MEGABYTE >> 20;
     pacer->credit -= cost < pacer->credit ? cost : pacer->credit;
-    if (!bytes)
+    if (!released)
         return;
     /* A release in many steps is one: what it gave back adds up while it goes on. */
-    pacer->released += bytes;
+    pacer->released += released;
     pacer->released_at = sample->now;
     pacer->released_below = sample->in_use;
 }

@@ -43,8 +43,9 @@ struct pacer_sample {
 void pacer_init(struct pacer *pacer, uint64_t now);
 /* How many bytes to release now. */
 size_t pacer_decide(struct pacer *pacer, const struct pacer_sample *sample);
-/* Tells it what was released after that sample. */
-void pacer_released(struct pacer *pacer, const struct pacer_sample *sample, size_t bytes);
+/* Tells it what was released after that sample, of the bytes that it decided on. */
+void pacer_released(struct pacer *pacer, const struct pacer_sample *sample, size_t decided,
+                    size_t released);
 /* Above this much in use, the last release is being regretted: show it a sample. SIZE_MAX: never.
  */
 size_t pacer_regret_level(const struct pacer *pacer);

@@ -83,9 +83,9 @@ static uint64_t step(void)
     mcentral_set_lean(bytes > 0);
     if (bytes) {
         trim_depots();
-        bytes = mheap_release(bytes);
-        pacer_released(&scavenger.pacer, &sample, bytes);
-        sample.free = minus(sample.free, bytes);
+        size_t released = mheap_release(bytes);
+        pacer_released(&scavenger.pacer, &sample, bytes, released);
+        sample.free = minus(sample.free, released);
         /* Draining depots isn't use: what is seen from here on begins now. */
         mheap_take_peak();
         mcentral_take_depot_least();

@@ -61,8 +61,8 @@ expect_text 'stast,stats' 'did you mean' 'size class'
 # docs/options.md and the man page have every option of the table, in the table's words.
 expect_documented() {
     local name=$1 help=$2
-    grep -qE "^\| \`$name\` \|.*\| $help \|\$" "$documents/options.md" ||
-        fail "expected docs/options.md to have a row for $name: $help"
+    grep -qxF "| \`$name\` | $help |" "$documents/options.md" ||
+        fail "expected docs/options.md to have the row | \`$name\` | $help |"
     grep -A1 -xF ".B $name" "$documents/goalloc.7" | grep -qxF "$help" ||
         fail "expected docs/goalloc.7 to have an item for $name: $help"
 }
