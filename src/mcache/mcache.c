@@ -50,6 +50,7 @@ static struct magazine *unload(struct mcache *cache, unsigned class)
     return magazine;
 }
 
+/* The program's handler of SIGABRT may allocate: once only, the block is left where it is. */
 GA_NORETURN GA_COLD static void freed_twice(void *p, unsigned class)
 {
     report_fatal("double free: %p (size class %u of %u bytes, thread %u)", p, class,
@@ -107,8 +108,10 @@ GA_NOINLINE void *mcache_alloc_slow(unsigned class)
     if (!cache)
         return alloc_uncached(class);
     void **top = cache->top[class];
-    if (top[-1] && top[-1] == top[-2])
+    if (top[-1] && top[-1] == top[-2]) {
+        cache->top[class]--;
         freed_twice(top[-1], class);
+    }
     if (!top[-1] && !replenish(cache, class))
         return alloc_uncached(class);
     return pop_loaded(cache, class);
@@ -123,9 +126,13 @@ static bool make_room(struct mcache *cache, unsigned class)
         load(cache, class, previous);
         return true;
     }
+    /* Not ours while it is given: a bad object in it ends the process, whose handlers may free. */
+    cache->previous[class] = NULL;
     struct magazine *empty = mcentral_take_empty(class, previous);
-    if (!empty)
+    if (!empty) {
+        cache->previous[class] = previous;
         return false;
+    }
     cache->previous[class] = unload(cache, class);
     load(cache, class, empty);
     return true;

@@ -129,6 +129,15 @@ struct mcache *mcache_attached(void)
 
 /* --- A thread's end --- */
 
+/* Not under the lock: a bad object ends the process, whose handler of SIGABRT may start threads. */
+static void flush_to_cold(struct mcache *cache)
+{
+    mcache_flush(cache);
+    lock_acquire(&registry.lock);
+    push_idle(&registry.cold, cache);
+    lock_release(&registry.lock);
+}
+
 static void retire(struct mcache *cache)
 {
     lock_acquire(&registry.lock);
@@ -136,11 +145,10 @@ static void retire(struct mcache *cache)
     if (stays_warm) {
         registry.warm_count++;
         push_idle(&registry.warm, cache);
-    } else {
-        mcache_flush(cache);
-        push_idle(&registry.cold, cache);
     }
     lock_release(&registry.lock);
+    if (!stays_warm)
+        flush_to_cold(cache);
 }
 
 /*
@@ -180,15 +188,19 @@ void mcache_flush_self(void)
         mcache_flush(cache);
 }
 
-void mcache_flush_idle(void)
+static struct mcache *take_warm(void)
 {
     lock_acquire(&registry.lock);
-    for (struct mcache *cache; (cache = pop_idle(&registry.warm));) {
-        mcache_flush(cache);
-        push_idle(&registry.cold, cache);
-    }
-    registry.warm_count = 0;
+    struct mcache *cache = pop_idle(&registry.warm);
+    registry.warm_count -= cache != NULL;
     lock_release(&registry.lock);
+    return cache;
+}
+
+void mcache_flush_idle(void)
+{
+    for (struct mcache *cache; (cache = take_warm());)
+        flush_to_cold(cache);
 }
 
 /* --- Fork --- */
