@@ -85,6 +85,8 @@ void text_add_list(struct text *text, const char *f, va_list args)
         f = parse_field(f + 1, &field);
         bool wide = *f == 'z';
         f += wide;
+        if (!*f)
+            return; /* a lone % at the end */
         if (*f == 's') {
             const char *s = va_arg(args, const char *);
             add_field(text, s, strlen(s), field);
