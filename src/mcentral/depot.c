@@ -29,8 +29,8 @@ static uint32_t depot_limit(unsigned class)
     return size_classes[class].size <= 1024 ? 128 : 192;
 }
 
-/* Bytes in full magazines of all classes, taken for full, and the least that was since
- * mcentral_take_depot_least. Relaxed: levels, not counts. */
+/* Bytes in full magazines of all classes, taken for full, but for those that even a lean depot
+ * keeps; and the least that was since mcentral_take_depot_least. Relaxed: levels, not counts. */
 static _Atomic(long) depot_bytes, depot_least;
 
 static size_t at_least_zero(long bytes)
@@ -81,13 +81,26 @@ static struct magazine *pop(struct magazine **list)
     return magazine;
 }
 
+static void push_full(struct mcentral *central, unsigned class, struct magazine *magazine)
+{
+    push(&central->full, magazine);
+    if (++central->full_count > LEAN_DEPOT)
+        count_in(class);
+}
+
+static struct magazine *pop_full(struct mcentral *central, unsigned class)
+{
+    struct magazine *magazine = pop(&central->full);
+    if (magazine && central->full_count-- > LEAN_DEPOT)
+        count_out(class);
+    return magazine;
+}
+
 /* Lock held. Takes a magazine with objects in, or, when there are too many, its objects alone. */
 static void put_full(struct mcentral *central, unsigned class, struct magazine *magazine)
 {
     if (central->full_count < depot_limit(class)) {
-        push(&central->full, magazine);
-        central->full_count++;
-        count_in(class);
+        push_full(central, class, magazine);
         return;
     }
     objects_drain(class, magazine_slots(magazine), magazine->count);
@@ -99,13 +112,9 @@ struct magazine *mcentral_take_full(unsigned class, struct magazine *empty)
 {
     struct mcentral *central = &mcentrals[class];
     lock_acquire(&central->lock);
-    struct magazine *full = pop(&central->full);
-    if (full) {
-        central->full_count--;
-        count_out(class);
-        if (empty)
-            push(&central->empty, empty);
-    }
+    struct magazine *full = pop_full(central, class);
+    if (full && empty)
+        push(&central->empty, empty);
     lock_release(&central->lock);
     return full;
 }
@@ -159,9 +168,7 @@ void mcentral_trim(unsigned class, uint32_t keep)
     struct mcentral *central = &mcentrals[class];
     lock_acquire(&central->lock);
     while (central->full_count > keep) {
-        struct magazine *magazine = pop(&central->full);
-        central->full_count--;
-        count_out(class);
+        struct magazine *magazine = pop_full(central, class);
         objects_drain(class, magazine_slots(magazine), magazine->count);
         magazine->count = 0;
         push(&central->empty, magazine);

@@ -50,7 +50,8 @@ void *mcentral_take_zero(unsigned class);
 
 /* --- For the scavenger --- */
 
-/* Bytes of objects in all depots; approximate while threads run. */
+/* Bytes of objects in all depots beyond LEAN_DEPOT magazines each: what a trim to that would drain.
+ * Approximate while threads run. */
 size_t mcentral_depot_bytes(void);
 /* The least they were since the last call: what nobody needed. */
 size_t mcentral_take_depot_least(void);

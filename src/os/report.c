@@ -140,7 +140,7 @@ GA_NORETURN static void end(void)
 {
     static _Atomic(int *) ending; /* the thread, by the address of its errno */
     if (atomic_exchange_explicit(&ending, &errno, memory_order_relaxed) == &errno)
-        signal(SIGABRT, SIG_DFL);
+        (void)signal(SIGABRT, SIG_DFL);
     abort();
 }
 
