@@ -119,7 +119,21 @@ GA_NOINLINE void *mcache_alloc_slow(unsigned class)
     return pop_loaded(cache, class);
 }
 
-/* Makes room in the loaded magazine; false when there's no memory for another magazine. */
+/* Where there's no memory for another magazine, the loaded one's objects go to their spans: all at
+ * once, or every free would ask the kernel for that memory again. false: there's no magazine. */
+static bool drain_loaded(struct mcache *cache, unsigned class)
+{
+    struct magazine *loaded = unload(cache, class);
+    if (!loaded)
+        return false;
+    load(cache, class, &mcache_none_magazine.magazine);
+    mcentral_drain(class, magazine_slots(loaded), loaded->count);
+    GA_STORE_ANY(loaded->count, 0);
+    load(cache, class, loaded);
+    return true;
+}
+
+/* Makes room in the loaded magazine; false when there's no memory for a magazine. */
 static bool make_room(struct mcache *cache, unsigned class)
 {
     struct magazine *previous = cache->previous[class];
@@ -133,7 +147,7 @@ static bool make_room(struct mcache *cache, unsigned class)
     struct magazine *empty = mcentral_take_empty(class, previous);
     if (!empty) {
         GA_STORE_ANY(cache->previous[class], previous);
-        return false;
+        return drain_loaded(cache, class);
     }
     GA_STORE_ANY(cache->previous[class], unload(cache, class));
     load(cache, class, empty);
