@@ -285,6 +285,7 @@ static void calloc_is_zero_in_every_small_size(void **state)
 /* The pages of a block that grew by moving, of one that shrank, and of pieces of both. */
 static void calloc_is_zero_where_grown_blocks_lay(void **state)
 {
+    NEEDS_A_KERNEL();
     struct dice dice = {5};
     for (int i = 0; i < 150; i++) {
         size_t size = ((size_t)1 << 20) + dice_below(&dice, (size_t)6 << 20);

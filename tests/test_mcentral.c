@@ -139,17 +139,40 @@ static void every_class_fills_and_drains(void **state)
     mcentral_check();
 }
 
-static void take_span_gives_a_lone_object(void **state)
+static bool all_zero(const void *object, size_t size)
 {
-    struct span *span = mcentral_take_span(PAGE_CLASS);
-    assert_non_null(span);
-    void *object = (void *)span_address(span);
-    assert_int_equal(stats_of(PAGE_CLASS).objects_out, 1);
-    assert_true(bit_is_set(object));
-    assert_int_equal(span->used, span->objects);
-    mcentral_check();
-    mcentral_drain(PAGE_CLASS, &object, 1);
-    assert_int_equal(stats_of(PAGE_CLASS).spans, 0);
+    const char *bytes = object;
+    while (size && !bytes[size - 1])
+        size--;
+    return size == 0;
+}
+
+/* Out of a clean span, out of a dirty one, and out of what is left of a span. */
+static void take_zero_gives_an_object_of_zeros(void **state)
+{
+    unsigned class_of[] = {PAGE_CLASS, size_class_of(6000), size_class_of(16384)};
+    for (size_t i = 0; i < COUNT(class_of); i++) {
+        unsigned class = class_of[i];
+        size_t size = size_classes[class].size;
+        void *objects[40];
+        for (int round = 0; round < 2; round++) {
+            for (size_t j = 0; j < COUNT(objects); j++) {
+                objects[j] = mcentral_take_zero(class);
+                assert_non_null(objects[j]);
+                assert_true(bit_is_set(objects[j]));
+                assert_true(all_zero(objects[j], size));
+                memset(objects[j], 0x5a, size);
+                if (j % 4 == 3) { /* a used one comes back to a span with fresh ones */
+                    mcentral_drain(class, &objects[j - 1], 1);
+                    assert_int_equal(mcentral_fill(class, &objects[j - 1], 1), 1);
+                    memset(objects[j - 1], 0x5a, size);
+                }
+            }
+            mcentral_check();
+            mcentral_drain(class, objects, COUNT(objects));
+            assert_int_equal(stats_of(class).objects_out, 0);
+        }
+    }
 }
 
 /* --- Magazines --- */
@@ -433,7 +456,7 @@ static void fill_without_memory(void *argument)
         full = empty;
     }
     CHILD_CHECK(full->count == 1 && magazine_slots(full)[0] == objects[got]); /* still ours */
-    CHILD_CHECK(!mcentral_take_span(PAGE_CLASS));
+    CHILD_CHECK(!mcentral_take_zero(PAGE_CLASS));
     mcentral_check();
     mheap_check();
     atomic_store(&os_fault_at, 0);
@@ -441,7 +464,7 @@ static void fill_without_memory(void *argument)
     mcentral_trim(SIZE_176, 0);
     mcentral_drain(SIZE_176, objects, got);
     CHILD_CHECK(mcentrals[SIZE_176].objects_out == 0);
-    CHILD_CHECK(mcentral_take_span(PAGE_CLASS));
+    CHILD_CHECK(mcentral_take_zero(PAGE_CLASS));
     mcentral_check();
     mheap_check();
 }
@@ -572,7 +595,7 @@ int main(void)
         cmocka_unit_test(an_empty_span_goes_back_to_the_heap),
         cmocka_unit_test(a_full_span_is_listed_again_when_an_object_returns),
         cmocka_unit_test(every_class_fills_and_drains),
-        cmocka_unit_test(take_span_gives_a_lone_object),
+        cmocka_unit_test(take_zero_gives_an_object_of_zeros),
         cmocka_unit_test(a_magazines_floor_reads_as_empty),
         cmocka_unit_test(a_depot_passes_magazines_on_whole),
         cmocka_unit_test(an_empty_depot_takes_nothing),

@@ -160,6 +160,7 @@ static void grow_under_a_limit(void *argument)
 
 static void growth_takes_less_where_a_chunk_is_refused(void **state)
 {
+    NEEDS_A_KERNEL();
     assert_child_passes(grow_under_a_limit, NULL);
 }
 
@@ -493,6 +494,7 @@ static void a_page_that_is_free_and_clean_is_zero(void **state)
 
 static void released_pages_read_as_zero(void **state)
 {
+    NEEDS_A_KERNEL();
     struct hole hole = make_hole(50);
     struct span *span = large(50);
     memset(memory_of(span), 0xab, BYTES(50));
@@ -525,6 +527,7 @@ static void release_stops_at_what_was_asked(void **state)
 
 static void releasing_takes_memory_out_of_rss(void **state)
 {
+    NEEDS_A_KERNEL();
     struct span *span = large(4096);
     memset(memory_of(span), 1, BYTES(4096));
     size_t before = os_resident_bytes();
@@ -585,6 +588,7 @@ static void give_up_behind_a_wall(void *argument)
 
 static void a_heap_that_is_walled_in_fails_and_stays_whole(void **state)
 {
+    NEEDS_A_KERNEL();
     assert_child_passes(give_up_behind_a_wall, NULL);
 }
 

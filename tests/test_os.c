@@ -138,6 +138,7 @@ static void map_at_never_replaces_a_mapping(void **state)
 
 static void map_at_says_when_there_is_no_memory(void **state)
 {
+    NEEDS_A_KERNEL();
     errno = 5;
     assert_int_equal(os_map_at((uintptr_t)1 << 62, SIZE), OS_NO_MEMORY);
     assert_int_equal(os_map_at(free_place(SIZE), (size_t)1 << 60), OS_NO_MEMORY);
@@ -158,6 +159,7 @@ static void map_over_gives_fresh_memory(void **state)
 
 static void released_memory_reads_as_zero(void **state)
 {
+    NEEDS_A_KERNEL();
     uintptr_t place = free_place(SIZE);
     assert_int_equal(os_map_at(place, SIZE), OS_MAPPED);
     memset((void *)place, 1, SIZE);

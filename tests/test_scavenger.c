@@ -82,18 +82,32 @@ static void little_stays(void **state)
     assert_int_equal(burst(&program, MB / 2), MB / 2);
 }
 
+/* 5 ns a byte: 100 MB are held for half a second. */
+#define HOLD_OF_100_MB ((uint64_t)100 * MB * 5)
+
 static void what_was_released_in_vain_is_held_next_time(void **state)
 {
     struct program program;
     program_start(&program);
     assert_int_equal(burst(&program, 100 * MB), 100 * MB);
-    program.now += SECONDS(0.5);
+    program.now += SECONDS(0.4);
     assert_int_equal(burst(&program, 100 * MB), 0);
-    assert_int_equal(program.pacer.hold, SECONDS(2));
-    program.now += SECONDS(1.9);
+    assert_int_equal(program.pacer.hold, HOLD_OF_100_MB);
+    program.now += HOLD_OF_100_MB - 1;
     assert_int_equal(look(&program), 0);
-    program.now += SECONDS(0.2);
+    program.now += 1;
     assert_int_equal(look(&program), 100 * MB);
+}
+
+static void what_stayed_away_long_enough_is_not_regretted(void **state)
+{
+    struct program program;
+    program_start(&program);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(burst(&program, 100 * MB), 100 * MB);
+        program.now += HOLD_OF_100_MB + 1;
+    }
+    assert_int_equal(program.pacer.hold, 0);
 }
 
 static void a_sawtooth_keeps_its_memory(void **state)
@@ -111,7 +125,7 @@ static void a_sawtooth_keeps_its_memory(void **state)
 static void every_regret_doubles_the_hold_up_to_a_bound(void **state)
 {
     struct program program;
-    uint64_t expected = SECONDS(2);
+    uint64_t expected = HOLD_OF_100_MB;
     program_start(&program);
     burst(&program, 100 * MB);
     for (int i = 0; i < 6; i++) {
@@ -119,7 +133,7 @@ static void every_regret_doubles_the_hold_up_to_a_bound(void **state)
         use(&program, 100 * MB, 0);
         look(&program); /* regret */
         assert_int_equal(program.pacer.hold, expected);
-        expected = expected < SECONDS(16) ? expected * 2 : expected;
+        expected = expected * 2 < SECONDS(8) ? expected * 2 : SECONDS(8);
         use(&program, 0, 100 * MB);
         look(&program);
         program.now += program.pacer.hold;
@@ -138,7 +152,7 @@ static void a_release_without_regret_shortens_the_hold(void **state)
     assert_int_equal(look(&program), 0);
     program.now += SECONDS(4);
     assert_int_equal(look(&program), 100 * MB);
-    program.now += SECONDS(6) + 1;
+    program.now += SECONDS(4) + HOLD_OF_100_MB + 1;
     look(&program);
     assert_int_equal(program.pacer.hold, SECONDS(2));
 }
@@ -211,6 +225,7 @@ int main(void)
         cmocka_unit_test(a_tenth_of_what_is_in_use_is_kept),
         cmocka_unit_test(little_stays),
         cmocka_unit_test(what_was_released_in_vain_is_held_next_time),
+        cmocka_unit_test(what_stayed_away_long_enough_is_not_regretted),
         cmocka_unit_test(a_sawtooth_keeps_its_memory),
         cmocka_unit_test(every_regret_doubles_the_hold_up_to_a_bound),
         cmocka_unit_test(a_release_without_regret_shortens_the_hold),

@@ -14,7 +14,7 @@ from . import children, strace
 from .allocators import Allocator
 from .errors import RowError
 from .real_servers import nobody
-from .server import Server, client, free_port, read, tree
+from .server import Load, Server, client, free_port, read, tree
 
 INITDB = "/usr/lib/postgresql/*/bin/initdb"
 SAMPLE_S = 0.2
@@ -115,14 +115,15 @@ class Postgres:
                       ready=lambda: subprocess.run(probe, check=False).returncode == 0)
 
     def load(self, server, setting, seconds):
-        """Seconds for a thousand transactions."""
+        """The unit is a thousand transactions."""
         text = client([self.program(setting, "pgbench"), "-h", "127.0.0.1", "-p", server.port,
                        "-U", "bench", "-n", "-c", 4, "-j", 1, "-T", seconds] + self.arguments
                       + ["postgres"], cwd=setting.work)
         rate = re.search(r"tps = ([0-9.]+)", text)
-        if not rate:
+        done = re.search(r"transactions actually processed: (\d+)", text)
+        if not rate or not done:
             raise RowError("pgbench printed no rate")
-        return 1000 / float(rate.group(1))
+        return Load(1000 / float(rate.group(1)), 1000 / int(done.group(1)))
 
     def measure(self, allocator, setting, settle):
         del settle  # its processes end with their connections
@@ -130,20 +131,20 @@ class Postgres:
             memory = MemoryOfTree(server.pid)
             memory.start()
             try:
-                seconds = self.load(server, setting, setting.amount(4, 1))
+                load = self.load(server, setting, setting.amount(4, 1))
             finally:
                 most = memory.stop()
             time.sleep(0.2)  # until the ended backends have been counted
-            figures = server.figures()
-        return {self.name: dict(figures, time=seconds, peak_kb=most)}
+            figures = server.figures(load)
+        return {self.name: dict(figures, peak_kb=most)}
 
     def trace(self, allocator, setting):
         with tempfile.TemporaryDirectory(prefix="ga-strace-") as folder:
             self.own(folder)
             summary = Path(folder) / "summary"
             with self.server(allocator, setting, self.fresh(setting), summary) as server:
-                self.load(server, setting, 1)
-            return {self.name: strace.count(summary)}
+                load = self.load(server, setting, 1)
+            return {self.name: strace.count(summary) * load.share}
 
 
 def programs():

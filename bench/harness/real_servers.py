@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import strace
 from .errors import RowError
-from .server import Server, client, free_port
+from .server import Load, Server, client, free_port
 
 
 def nobody():
@@ -20,12 +20,12 @@ def nobody():
     return entry.pw_uid, entry.pw_gid
 
 
-class Service:
-    """A server and its load. Subclasses say how to start it and what to ask of it.
+TRACED_SHARE = 0.05  # of a timed load, under strace
 
-    `load` returns {row: seconds}; the server's CPU time, faults and peak are the whole load's, so
-    only a service of one row has them as that row's own.
-    """
+
+class Service:
+    """A server and its load. Subclasses say how to start it (`command`) and what to ask of it:
+    `load` does an amount of that, 1.0 being all, and returns a Load."""
 
     linked_with_jemalloc = False
 
@@ -34,22 +34,18 @@ class Service:
 
     def measure(self, allocator, setting, settle):
         with self.server(allocator, setting) as server:
-            times = self.load(server, setting, share=1.0)
-            figures = server.figures()
-            settled = None
+            figures = server.figures(self.load(server, setting, 1.0))
             if settle:
                 self.empty(server, setting)
-                settled = server.settled_kb()
-        return {row: dict(figures, time=seconds, settled_kb=settled)
-                for row, seconds in times.items()}
+                figures["settled_kb"] = server.settled_kb()
+        return {self.name: figures}
 
     def trace(self, allocator, setting):
         with tempfile.TemporaryDirectory(prefix="ga-strace-") as folder:
             summary = Path(folder) / "summary"
             with self.server(allocator, setting, summary) as server:
-                self.load(server, setting, share=0.05)
-            calls = strace.count(summary)
-        return {row: calls for row in self.rows}
+                load = self.load(server, setting, TRACED_SHARE)
+            return {self.name: strace.count(summary) * load.share}
 
     def server(self, allocator, setting, summary=None):
         port = free_port()
@@ -67,7 +63,8 @@ class Redis(Service):
     needs = ["redis-server", "redis-benchmark", "redis-cli"]
     seconds = 4
 
-    def __init__(self, kind, requests, arguments, configuration=()):
+    def __init__(self, kind, requests, arguments, configuration=(), filled_by=None):
+        self.filled_by = filled_by
         self.name = "redis/" + kind
         self.rows = [self.name]
         self.requests = requests
@@ -79,14 +76,22 @@ class Redis(Service):
                 "--save", "", "--appendonly", "no", "--daemonize", "no",
                 "--dir", str(setting.work)] + self.configuration
 
-    def load(self, server, setting, share):
-        requests = int(setting.amount(self.requests, 20000) * share)
+    def load(self, server, setting, amount):
+        requests = max(1000, int(setting.amount(self.requests, 20000) * amount))
+        if self.filled_by:
+            self.benchmark(server, setting, requests, self.filled_by)
+            server.begin_here()
+        return Load(requests / self.benchmark(server, setting, requests, self.arguments))
+
+    @staticmethod
+    def benchmark(server, setting, requests, arguments):
+        """Requests a second."""
         text = client([setting.paths["redis-benchmark"], "-p", server.port, "--csv", "-n",
-                       max(1000, requests), "-P", 16, "-c", 20] + self.arguments)
+                       requests, "-P", 16, "-c", 20] + arguments)
         rates = re.findall(r'^"[^"]*","([0-9.]+)"', text, re.MULTILINE)
         if not rates:
             raise RowError("redis-benchmark printed no rate")
-        return {self.name: requests / float(rates[-1])}
+        return float(rates[-1])
 
     def empty(self, server, setting):
         client([setting.paths["redis-cli"], "-p", server.port, "flushall"])
@@ -105,9 +110,9 @@ class Memcached(Service):
                    "-m", "256", "-t", "2"]
         return command + (["-u", "nobody"] if os.geteuid() == 0 else [])
 
-    def load(self, server, setting, share):
-        requests = int(setting.amount(1500000, 50000) * share)
-        return {self.name: float(client([setting.ours / "ga_memload", server.port, 16, requests]))}
+    def load(self, server, setting, amount):
+        requests = int(setting.amount(1500000, 50000) * amount)
+        return Load(float(client([setting.ours / "ga_memload", server.port, 16, requests])))
 
 
 NGINX = """
@@ -156,24 +161,25 @@ class Nginx(Service):
         conf.write_text(NGINX % (port, setting.work / "pages"), encoding="utf-8")
         return [setting.paths["nginx"], "-p", setting.work, "-c", conf]
 
-    def load(self, server, setting, share):
-        """Seconds for ten thousand requests: wrk runs for a time, not for a number."""
+    def load(self, server, setting, amount):
+        """The unit is ten thousand requests: wrk runs for a time, not for a number."""
         text = client([setting.paths["wrk"], "-t", 1, "-c", 16, "-d",
-                       "%ds" % max(1, int(setting.amount(4, 1) * share)),
+                       "%ds" % max(1, int(setting.amount(4, 1) * amount)),
                        "-H", "Accept-Encoding: gzip",
                        "http://127.0.0.1:%d/page.txt" % server.port])
         rate = re.search(r"Requests/sec:\s*([0-9.]+)", text)
+        done = re.search(r"(\d+) requests in", text)
         bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
-        if not rate or bad:
+        if not rate or not done or bad:
             raise RowError("wrk got no good answers")
-        return {self.name: 10000 / float(rate.group(1))}
+        return Load(10000 / float(rate.group(1)), 10000 / int(done.group(1)))
 
 
 def programs():
     keys = ["-r", "200000"]
     return [
         Redis("set", 1000000, ["-t", "set", "-d", "100"] + keys),
-        Redis("get", 1000000, ["-t", "set,get", "-d", "100"] + keys),
+        Redis("get", 1000000, ["-t", "get"] + keys, filled_by=["-t", "set", "-d", "100"] + keys),
         Redis("lpush", 1000000, ["-t", "lpush", "-d", "60"]),
         Redis("evict", 800000, ["-t", "set", "-d", "700", "-r", "1000000"],
               ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]),

@@ -55,6 +55,16 @@ def tree(pid):
     return found
 
 
+class Load:
+    """What a client did: the seconds for one unit of work, and the share of all it did that one
+    unit is. Clients that run for a time, not for a number of requests, do more for a faster server;
+    what that used is then stated for one unit too."""
+
+    def __init__(self, seconds, share=1.0):
+        self.seconds = seconds
+        self.share = share
+
+
 class Server:
     """Runs while a `with` block does. With `summary`, under strace, which writes there."""
 
@@ -106,12 +116,17 @@ class Server:
         faults = int(fields[7]) + int(fields[8])
         return sum(int(fields[i]) for i in (11, 12, 13, 14)) / TICKS, faults
 
-    def figures(self):
-        """What it used since it was ready, and its peak."""
+    def begin_here(self):
+        """What it used until now was preparation."""
+        self.begin = self.used()
+
+    def figures(self, load):
+        """What it used for a load, and its peak."""
         if self.child.poll() is not None:
             raise RowError("the server ended while it was being measured")
         cpu, faults = self.used()
-        return {"cpu": cpu - self.begin[0], "faults": faults - self.begin[1],
+        return {"time": load.seconds, "cpu": (cpu - self.begin[0]) * load.share,
+                "faults": (faults - self.begin[1]) * load.share,
                 "peak_kb": status_kb(self.pid, "VmHWM")}
 
     def settled_kb(self, seconds=2.0):

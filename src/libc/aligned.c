@@ -20,7 +20,7 @@ static bool is_power_of_two(size_t n)
 static unsigned aligned_class(size_t align, size_t size)
 {
     unsigned class = size_class_of(round_up(size ? size : 1, align));
-    while (class && size_classes[class].size % align)
+    while (class && size_classes[class].size & (align - 1))
         class = class + 1 < SIZE_CLASS_COUNT ? class + 1 : 0;
     return class;
 }

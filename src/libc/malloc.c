@@ -77,9 +77,12 @@ GA_EXPORT void *malloc(size_t size)
     return malloc_inline(size);
 }
 
+/* From this size on calloc looks for memory that is zero already, rather than touch it. */
+#define ZERO_MIN ((size_t)4096)
+
 /*
- * A block whose pages may never have been touched: then they are zero, and to write zeros would
- * only fetch them in. Below a page class that isn't worth finding out.
+ * A block whose pages were never touched, if there's no free one at hand that was: to write zeros
+ * over fresh pages would fetch them in. NULL: zero one of malloc's.
  */
 static void *calloc_fresh(size_t size)
 {
@@ -90,14 +93,11 @@ static void *calloc_fresh(size_t size)
         return p;
     }
     unsigned class = size_class_of(size);
-    if (class < SIZE_CLASS_FIRST_PAGE_CLASS || mcache_has(class) || !mheap_init() ||
-        mcentral_has_full(class))
+    if (mcache_has(class) || !mheap_init() || mcentral_has_full(class))
         return NULL;
-    struct span *span = mcentral_take_span(class);
-    if (!span)
-        return NULL;
-    mheap_zero_fresh(span);
-    return (void *)span_address(span);
+    void *p = mcentral_take_zero(class);
+    scavenger_tick();
+    return p;
 }
 
 GA_EXPORT void *calloc(size_t count, size_t size)
@@ -105,7 +105,7 @@ GA_EXPORT void *calloc(size_t count, size_t size)
     size_t bytes;
     if (GA_UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
         return out_of_memory();
-    if (GA_UNLIKELY(bytes > SMALL_MAX)) {
+    if (GA_UNLIKELY(bytes > ZERO_MIN)) {
         void *fresh = calloc_fresh(bytes);
         if (fresh || bytes > CLASS_SIZE_MAX)
             return fresh;
@@ -159,10 +159,13 @@ static void *copy_and_free(void *old, size_t bytes, void *new)
     return new;
 }
 
-/* A block that grows out of its size class. */
+/* A block that grows out of its size class will as a rule grow on, by a little each time: it gets a
+ * quarter more than it had, so that it moves half as often. */
 static void *grow_small(void *p, size_t old, size_t size)
 {
     void *new = NULL;
+    if (size < old + old / 4)
+        size = old + old / 4;
     if (size >= GROWING_MIN)
         new = large_block(mheap_alloc_growing(pages_for(size)));
     if (!new)

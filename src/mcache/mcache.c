@@ -32,11 +32,12 @@ static unsigned refill_count(unsigned class, const struct magazine *magazine)
     return fit < magazine->capacity ? (unsigned)fit : magazine->capacity;
 }
 
-/* Loads `magazine`, which holds `count` objects. */
+/* Loads `magazine`, which holds `count` objects. Like all stores to a cache, this is one that
+ * mcache_read_stats may read at any moment. */
 static void load(struct mcache *cache, unsigned class, struct magazine *magazine)
 {
-    cache->loaded[class] = magazine;
-    cache->top[class] = magazine_slots(magazine) + magazine->count;
+    GA_STORE_ANY(cache->loaded[class], magazine);
+    GA_STORE_ANY(cache->top[class], magazine_slots(magazine) + magazine->count);
     cache->next[class] = cache->top[class][-1];
 }
 
@@ -46,7 +47,7 @@ static struct magazine *unload(struct mcache *cache, unsigned class)
     struct magazine *magazine = cache->loaded[class];
     if (magazine->capacity == 0)
         return NULL;
-    magazine->count = (uint32_t)(cache->top[class] - magazine_slots(magazine));
+    GA_STORE_ANY(magazine->count, (uint32_t)(cache->top[class] - magazine_slots(magazine)));
     return magazine;
 }
 
@@ -80,14 +81,14 @@ static bool replenish(struct mcache *cache, unsigned class)
 {
     struct magazine *previous = cache->previous[class];
     if (previous && previous->count) {
-        cache->previous[class] = unload(cache, class);
+        GA_STORE_ANY(cache->previous[class], unload(cache, class));
         load(cache, class, previous);
         return true;
     }
     /* Both are empty: the previous one goes, the loaded one becomes it, a full one comes. */
     struct magazine *full = mcentral_take_full(class, previous);
     if (full) {
-        cache->previous[class] = unload(cache, class);
+        GA_STORE_ANY(cache->previous[class], unload(cache, class));
         load(cache, class, full);
         return true;
     }
@@ -97,7 +98,8 @@ static bool replenish(struct mcache *cache, unsigned class)
         if (!loaded)
             return false;
     }
-    loaded->count = mcentral_fill(class, magazine_slots(loaded), refill_count(class, loaded));
+    unsigned got = mcentral_fill(class, magazine_slots(loaded), refill_count(class, loaded));
+    GA_STORE_ANY(loaded->count, got);
     load(cache, class, loaded);
     return loaded->count > 0;
 }
@@ -122,18 +124,18 @@ static bool make_room(struct mcache *cache, unsigned class)
 {
     struct magazine *previous = cache->previous[class];
     if (previous && !previous->count) {
-        cache->previous[class] = unload(cache, class);
+        GA_STORE_ANY(cache->previous[class], unload(cache, class));
         load(cache, class, previous);
         return true;
     }
     /* Not ours while it is given: a bad object in it ends the process, whose handlers may free. */
-    cache->previous[class] = NULL;
+    GA_STORE_ANY(cache->previous[class], NULL);
     struct magazine *empty = mcentral_take_empty(class, previous);
     if (!empty) {
-        cache->previous[class] = previous;
+        GA_STORE_ANY(cache->previous[class], previous);
         return false;
     }
-    cache->previous[class] = unload(cache, class);
+    GA_STORE_ANY(cache->previous[class], unload(cache, class));
     load(cache, class, empty);
     return true;
 }
@@ -162,7 +164,7 @@ static void flush_class(struct mcache *cache, unsigned class)
 {
     struct magazine *loaded = unload(cache, class), *previous = cache->previous[class];
     load(cache, class, &mcache_none_magazine.magazine);
-    cache->previous[class] = NULL;
+    GA_STORE_ANY(cache->previous[class], NULL);
     if (loaded)
         mcentral_give(class, loaded);
     if (previous)

@@ -60,6 +60,7 @@ static unsigned take_from_span(struct span *span, void **end, unsigned want)
         span->bits[word] = bits;
     }
     span->used = (uint16_t)(span->used + taken);
+    span->zero &= ~span->bits[0];
     return taken;
 }
 
@@ -86,19 +87,46 @@ unsigned objects_fill(unsigned class, void **objects, unsigned want)
     return got;
 }
 
-struct span *mcentral_take_span(unsigned class)
+/* A listed span with an object that is still zero: only the list's head is looked at. */
+static struct span *find_zero(const struct mcentral *central)
+{
+    struct span *span = central->spans ? mheap_span_at(central->spans) : NULL;
+    return span && span->zero & ~span->bits[0] ? span : NULL;
+}
+
+/* A new span on the list, its dirty pages zeroed: all its objects are zero then. */
+static struct span *make_zero(struct mcentral *central, unsigned class)
+{
+    struct span *span = mheap_alloc_span(class);
+    if (!span)
+        return NULL;
+    mheap_zero_fresh(span);
+    span->zero = ~UINT64_C(0);
+    central->span_count++;
+    list_add(central, span);
+    return span;
+}
+
+void *mcentral_take_zero(unsigned class)
 {
     struct mcentral *central = &mcentrals[class];
+    void *p = NULL;
     lock_acquire(&central->lock);
-    struct span *span = mheap_alloc_span(class);
+    struct span *span = find_zero(central);
+    if (!span)
+        span = make_zero(central, class);
     if (span) {
-        span->bits[0] |= 1;
-        span->used = 1;
-        central->span_count++;
+        unsigned index = (unsigned)__builtin_ctzl(span->zero & ~span->bits[0]);
+        p = (void *)(span_address(span) + (size_t)index * span->size);
+        span->bits[0] |= UINT64_C(1) << index;
+        span->zero &= ~(UINT64_C(1) << index);
+        span->used++;
         central->objects_out++;
+        if (span->used == span->objects)
+            list_remove(central, span);
     }
     lock_release(&central->lock);
-    return span;
+    return p;
 }
 
 /* --- Back --- */

@@ -51,7 +51,8 @@ struct span {
     uint16_t used;    /* small: bits set, those past the last object aside; central lock */
     uint32_t inverse; /* small: for dividing by the size; constant while in use */
     uint32_t size;    /* small: the class's size; constant while in use */
-    uint64_t unused[4];
+    uint64_t zero;    /* small, at most 64 objects: not yet given out, and zero; central lock */
+    uint64_t unused[3];
     uint64_t bits[SPAN_OBJECTS_MAX / 64]; /* set: with a user or in a magazine; central lock */
 };
 
@@ -150,7 +151,8 @@ enum mheap_place mheap_place_of(const void *p);
 
 /* --- Spans of objects; called with the class's central locked. --- */
 
-/* A span for the class, no bit set but those past the last object; NULL when out of memory. */
+/* A span for the class, no bit set but those past the last object; NULL when out of memory. Its
+ * `zero` bits are set if all its pages are clean. */
 struct span *mheap_alloc_span(unsigned class);
 /* The span has no bit set and is on no list. */
 void mheap_free_span(struct span *span);

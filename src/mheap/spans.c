@@ -80,17 +80,21 @@ struct span *mheap_alloc_span(unsigned class)
 {
     size_t pages = size_classes[class].pages;
     struct span *span = NULL;
+    bool dirty = true;
     lock_acquire(&mheap.lock);
     size_t run = run_find(pages);
     if (!run && grow_heap(pages))
         run = run_find(pages);
     if (run) {
         run_take(run, 0, pages);
+        dirty = pages_count_dirty(run, pages) > 0;
         span = span_init(run, pages, SPAN_SMALL, class);
     }
     lock_release(&mheap.lock);
-    if (span)
+    if (span) {
         init_bits(span);
+        span->zero = dirty ? 0 : ~UINT64_C(0);
+    }
     return span;
 }
 

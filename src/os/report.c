@@ -85,6 +85,8 @@ void text_add_list(struct text *text, const char *f, va_list args)
         f = parse_field(f + 1, &field);
         bool wide = *f == 'z';
         f += wide;
+        if (!*f)
+            return; /* a lone % at the end */
         if (*f == 's') {
             const char *s = va_arg(args, const char *);
             add_field(text, s, strlen(s), field);
@@ -138,7 +140,7 @@ GA_NORETURN static void end(void)
 {
     static _Atomic(int *) ending; /* the thread, by the address of its errno */
     if (atomic_exchange_explicit(&ending, &errno, memory_order_relaxed) == &errno)
-        signal(SIGABRT, SIG_DFL);
+        (void)signal(SIGABRT, SIG_DFL);
     abort();
 }
 

@@ -11,10 +11,11 @@
 
 /* Less than this isn't worth a system call. */
 #define MIN_RELEASE ((size_t)512 << 10)
-#define MIN_HOLD    (2 * PACER_SECOND)
-#define MAX_HOLD    (16 * PACER_SECOND)
-/* A release is regretted within this long after it, or never. */
-#define REGRET_WITHIN (2 * PACER_SECOND)
+#define MIN_HOLD    (PACER_SECOND / 4)
+#define MAX_HOLD    (8 * PACER_SECOND)
+/* Nanoseconds that a byte has to stay away for its release to be worth it: ten times what fetching
+ * it again costs. */
+#define WORTH_PER_BYTE 5
 /* One percent of the time, saved up for at most this much; and what a young process starts with. */
 #define CREDIT_SHARE 100
 #define MAX_CREDIT   (PACER_SECOND / 2)
@@ -33,17 +34,22 @@ size_t pacer_regret_level(const struct pacer *pacer)
     return pacer->released ? pacer->released_below + pacer->released / 2 : SIZE_MAX;
 }
 
+static uint64_t clamp_hold(uint64_t hold)
+{
+    return hold < MIN_HOLD ? MIN_HOLD : hold > MAX_HOLD ? MAX_HOLD : hold;
+}
+
 static void judge_last_release(struct pacer *pacer, const struct pacer_sample *sample)
 {
     if (!pacer->released)
         return;
     uint64_t age = sample->now - pacer->released_at;
-    if (age > REGRET_WITHIN + pacer->hold) {
+    uint64_t worth = (uint64_t)pacer->released * WORTH_PER_BYTE;
+    if (age > worth + pacer->hold) {
         pacer->hold = pacer->hold > MIN_HOLD ? pacer->hold / 2 : 0;
         pacer->released = 0;
     } else if (sample->peak > pacer_regret_level(pacer)) {
-        pacer->hold = pacer->hold ? pacer->hold * 2 : MIN_HOLD;
-        pacer->hold = pacer->hold < MAX_HOLD ? pacer->hold : MAX_HOLD;
+        pacer->hold = clamp_hold(worth > pacer->hold * 2 ? worth : pacer->hold * 2);
         pacer->released = 0;
     }
 }

@@ -3,14 +3,15 @@
  * pacer.h: how much to give back, and when. A pure function of what it is shown: no clock, no heap.
  *
  * Releasing memory is cheap (0.08 ns a byte), fetching it again is not (0.5 ns a byte). So the
- * pacer releases at once what has been freed, and watches: if the heap grows into what it released
- * within a few seconds, it regrets, and from then on holds memory back for `hold` nanoseconds after
- * the last time it was in use. Every regret doubles the hold, every release that isn't regretted
- * halves it, down to none.
+ * pacer releases at once what has been freed, and watches. If the heap grows back into what it
+ * released so soon that fetching it again took more than a tenth of the time since (within 5 ns a
+ * byte), it regrets, and from then on holds memory back for about that long after it was last in
+ * use. Every further regret doubles the hold, every release that isn't regretted halves it, down to
+ * none.
  *
- *   no hold --regret--> hold 2 s --regret--> 4 s ... 16 s
- *      ^                  |  ^                 |
- *      +-- not regretted -+  +- not regretted -+
+ *   no hold --regret--> hold 5 ns a byte --regret--> twice as long ... 8 s
+ *      ^                     |  ^                         |
+ *      +--- not regretted ---+  +----- not regretted -----+
  *
  * Whatever it does costs at most 1% of one core over the life of the process.
  */

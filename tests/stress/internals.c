@@ -63,7 +63,9 @@ static void allocate(struct worker *worker, struct block *block)
         claim(worker, block, object_alloc(class), size_classes[class].size);
     } else if (choice < 93) {
         unsigned pages_class = SIZE_CLASS_FIRST_PAGE_CLASS + (unsigned)dice_below(dice, 8);
-        claim_span(worker, block, mcentral_take_span(pages_class), true);
+        void *zeros = mcentral_take_zero(pages_class);
+        CHECK(zeros && all_zero(zeros, size_classes[pages_class].size));
+        claim(worker, block, zeros, size_classes[pages_class].size);
     } else if (choice < 96) {
         claim_span(worker, block, mheap_alloc_growing(pages), false);
     } else {
@@ -130,7 +132,8 @@ static void disturb(struct worker *worker)
         mcache_flush_idle();
         break;
     default:
-        mcentral_trim(1 + (unsigned)dice_below(&worker->dice, 20), false);
+        mcentral_trim(1 + (unsigned)dice_below(&worker->dice, 20),
+                      (uint32_t)dice_below(&worker->dice, 4));
         break;
     }
 }

@@ -100,7 +100,7 @@ setup_variant() {
     fi
     say "setting up $dir/"
     mkdir -p "$dir"
-    [ ! -f "$dir/build.ninja" ] || rm -rf "$dir"/{build.ninja,meson-private,meson-info}
+    rm -rf "$dir"/{build.ninja,meson-private,meson-info}
     setup_quietly "$dir" "${options[@]}" || die "meson could not set up $dir/"
     echo "${options[*]}" >"$dir/dev-options"
 }

@@ -30,8 +30,7 @@ all_quick_suites() {
     meson_suite "tsan" tsan 600 --no-suite stress
     # On an aarch64 machine the other suites have shown it already.
     [ "$(uname -m)" = aarch64 ] || meson_suite "aarch64" aarch64 600 --suite unit
-    GOALLOC_STRESS_SECONDS=30 meson_suite "stress" debug 300 --suite stress
-    GOALLOC_STRESS_SECONDS=10 meson_suite "stress, ubsan" ubsan 300 --suite stress
+    meson_suite "stress" debug 600 --suite stress
     programs_suite 1200 --quick
     bench_suite 600
 }

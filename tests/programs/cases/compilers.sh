@@ -68,9 +68,9 @@ END
     digest <all.o
 }
 
-program gcc-heavy quick 180 both gcc_heavy -O1 -g -DTYPES=4
+program gcc-heavy quick 300 both gcc_heavy -O1 -g -DTYPES=3
 program gcc-precompiled quick 120 both gcc_precompiled
 program gcc-lto full 120 both gcc_lto
-program gcc-optimise full 400 both gcc_heavy -O3 -DTYPES=12
-program clang-heavy full 300 both clang_heavy -O2 -g -DTYPES=10
+program gcc-optimise full 900 both gcc_heavy -O3 -DTYPES=12
+program clang-heavy full 600 both clang_heavy -O2 -g -DTYPES=10
 program tcc-run full 60 both tcc_run

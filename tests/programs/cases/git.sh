@@ -48,4 +48,4 @@ git_gc() {
 }
 
 program git-gc quick 180 both git_gc 250
-program git-gc-large full 400 both git_gc 600
+program git-gc-large full 600 both git_gc 600

@@ -28,5 +28,5 @@ graphviz_layout() {
     under dot -Tsvg graph | digest
 }
 
-program ffmpeg-encode full 240 both ffmpeg_encode 4
+program ffmpeg-encode full 400 both ffmpeg_encode 3
 program graphviz-layout full 120 both graphviz_layout

@@ -12,11 +12,21 @@
 static pthread_key_t key;
 static int rounds;
 
+static void remember(int count)
+{
+    auto *block = static_cast<int *>(std::malloc(333));
+    *block = count;
+    pthread_setspecific(key, block);
+}
+
+// The block says how many rounds came before; glibc goes through four.
 static void at_key_destruction(void *block)
 {
+    int before = *static_cast<int *>(block);
     std::free(block);
-    if (__atomic_add_fetch(&rounds, 1, __ATOMIC_SEQ_CST) % 4 != 0) {
-        pthread_setspecific(key, std::malloc(333)); // ask for another round
+    __atomic_add_fetch(&rounds, 1, __ATOMIC_SEQ_CST);
+    if (before < 3) {
+        remember(before + 1);
     }
 }
 
@@ -60,7 +70,7 @@ int main()
         for (int i = 0; i < 8; i++) {
             threads.emplace_back([&blocks, i] {
                 of_thread.lines.emplace_back("used");
-                pthread_setspecific(key, std::malloc(77));
+                remember(0);
                 blocks[static_cast<std::size_t>(i)] = new char[5000];
             });
         }
@@ -73,7 +83,7 @@ int main()
     }
     volatile std::size_t impossible = static_cast<std::size_t>(1) << 62;
     try {
-        delete[] new char[impossible];
+        ::operator delete(::operator new(impossible)); // a new expression may be left out
     } catch (const std::bad_alloc &) {
         std::puts("bad_alloc");
     }
