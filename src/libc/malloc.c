@@ -25,7 +25,7 @@
 __attribute__((used)) static const char *const linked = &init_linked;
 
 /* A block that realloc makes at least this long is placed where it can go on growing. */
-#define GROWING_MIN ((size_t)128 << 10)
+#define GROWING_MIN ((size_t)32 << 10)
 
 /* --- Allocating --- */
 
