@@ -8,8 +8,7 @@
 
 extern struct mcentral mcentrals[SIZE_CLASS_COUNT];
 
-/* objects.c; the central's lock is held */
-unsigned objects_fill(unsigned class, void **objects, unsigned want);
+/* objects.c; the central's lock is held. Returns objects to their spans. */
 void objects_drain(unsigned class, void *const *objects, unsigned count);
 
 #endif

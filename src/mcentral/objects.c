@@ -64,7 +64,7 @@ static unsigned take_from_span(struct span *span, void **end, unsigned want)
     return taken;
 }
 
-unsigned objects_fill(unsigned class, void **objects, unsigned want)
+static unsigned fill(unsigned class, void **objects, unsigned want)
 {
     struct mcentral *central = &mcentrals[class];
     unsigned got = 0;
@@ -174,7 +174,7 @@ void objects_drain(unsigned class, void *const *objects, unsigned count)
 unsigned mcentral_fill(unsigned class, void **objects, unsigned want)
 {
     lock_acquire(&mcentrals[class].lock);
-    unsigned got = objects_fill(class, objects, want);
+    unsigned got = fill(class, objects, want);
     lock_release(&mcentrals[class].lock);
     return got;
 }

@@ -16,7 +16,8 @@ php_churn() {
 php_extensions() {
     php_maps
     under php -m
-    under php -i | grep -E '^(PHP Version|libxml|ICU|PCRE)' || true
+    under php -i >info
+    grep -E '^(PHP Version|libxml|ICU|PCRE)' info
 }
 
 # The web server built in: a process that lives on and serves.
