@@ -69,6 +69,7 @@ const struct phase_program phase_programs[] = {
     {"small8m", "8 million small blocks freed in random order", phase_small8m},
     {"sawtooth", "512 MiB allocated and freed every second", phase_sawtooth},
     {"server", "1 GB of live objects, half of them replaced by other sizes", phase_server},
+    {"memlimit", "150 MB of live objects and bursts of garbage", phase_memlimit},
     {NULL, NULL, NULL},
 };
 

@@ -44,5 +44,6 @@ void phase_free256_idle(struct phases *p, bool quick);
 void phase_small8m(struct phases *p, bool quick);
 void phase_sawtooth(struct phases *p, bool quick);
 void phase_server(struct phases *p, bool quick);
+void phase_memlimit(struct phases *p, bool quick);
 
 #endif

@@ -65,3 +65,12 @@ struct rss rss_read(void)
         r.rss_kb = field(text, "\nVmRSS:");
     return r;
 }
+
+uint64_t rss_now_kb(void)
+{
+    char text[TEXT];
+    slurp("/proc/self/statm", text);
+    const char *resident = strchr(text, ' ');
+    uint64_t pages = resident ? strtoull(resident, NULL, 10) : 0;
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+}

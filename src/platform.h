@@ -32,6 +32,24 @@
 #define GA_ALIASES_END _Pragma("GCC diagnostic pop")
 #endif
 
+/* The thread pointer: no two threads have the same, and a forked child's thread keeps its own. */
+#if defined(__x86_64__)
+#define GA_THREAD_POINTER(out) __asm__ volatile("movq %%fs:0, %0" : "=r"(out))
+#elif defined(__aarch64__)
+#define GA_THREAD_POINTER(out) __asm__ volatile("mrs %0, tpidr_el0" : "=r"(out))
+#endif
+
+/*
+ * Asks for a line that is about to be written. gcc's builtin would have plain x86-64 ask for one to
+ * read, which another core that holds it then has to give up a second time; processors without
+ * prefetchw take it for a nop.
+ */
+#if defined(__x86_64__)
+#define GA_PREFETCH_WRITE(p) __asm__ volatile("prefetchw (%0)" : : "r"(p))
+#else
+#define GA_PREFETCH_WRITE(p) __builtin_prefetch((p), 1)
+#endif
+
 /* A processor hint for a spinning thread. */
 #if defined(__x86_64__)
 #define GA_CPU_RELAX() __asm__ volatile("pause" ::: "memory")
@@ -47,11 +65,14 @@
  */
 #if defined(__SANITIZE_THREAD__)
 /* ThreadSanitizer's shadow fills the middle of the address space. */
-#define GA_LOW_ADDRESSES          1
+#define GA_LOW_ADDRESSES 1
+/* A function whose accesses it isn't told of. */
+#define GA_UNSEEN                 static __attribute__((noinline, unused, no_sanitize("thread")))
 #define GA_LOAD_ANY(word)         __atomic_load_n(&(word), __ATOMIC_RELAXED)
 #define GA_STORE_ANY(word, value) __atomic_store_n(&(word), value, __ATOMIC_RELAXED)
 #else
 #define GA_LOW_ADDRESSES          0
+#define GA_UNSEEN                 GA_INLINE
 #define GA_LOAD_ANY(word)         (word)
 #define GA_STORE_ANY(word, value) ((void)((word) = (value)))
 #endif
@@ -84,8 +105,14 @@
  * A compiler may keep the address of a plain __thread variable in a register across a call. When
  * a coroutine migrates to another thread inside that call the kept address is the old thread's.
  * volatile forbids that, and the initial-exec offset keeps it at two instructions.
+ *
+ * GOALLOC_PLAIN_TLS is for tests/process/coroutines_may_change_threads.sh alone, which shows that
+ * programs break with it.
  */
-#if defined(__x86_64__)
+#if defined(GOALLOC_PLAIN_TLS)
+#define GA_TLS_LOAD(out, symbol)    ((out) = (symbol))
+#define GA_TLS_STORE(symbol, value) ((symbol) = (value))
+#elif defined(__x86_64__)
 #define GA_TLS_LOAD(out, symbol)                                                                   \
     __asm__ volatile("movq " #symbol "@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=d"(out))
 #define GA_TLS_STORE(symbol, value)                                                                \

@@ -570,6 +570,64 @@ static void malloc_stats_prints_a_summary(void **state)
     assert_non_null(strstr(child.text, "size class"));
 }
 
+static void ga_read_mem_stats_fills_as_much_as_the_caller_knows(void **state)
+{
+    static struct ga_mem_stats all;
+    static struct {
+        struct ga_mem_stats stats;
+        uint64_t later;
+    } newer;
+    uint64_t three[3] = {1, 1, 1};
+    newer.later = 1;
+    ga_read_mem_stats(&all);
+    assert_true(all.alloc > 0 && all.by_size_count > 0);
+    ga_read_mem_stats_sized((struct ga_mem_stats *)three, 2 * sizeof(uint64_t));
+    assert_true(three[0] > 1 && three[1] > 1);
+    assert_int_equal(three[2], 1);
+    ga_read_mem_stats_sized(&newer.stats, sizeof(newer));
+    assert_int_equal(newer.later, 0);
+    assert_int_equal(newer.stats.by_size_count, all.by_size_count);
+    ga_read_mem_stats_sized((struct ga_mem_stats *)three, 0);
+    assert_true(three[0] > 1);
+    ga_read_mem_stats(NULL);
+    ga_stats(NULL, sizeof(struct ga_stats));
+}
+
+static void metrics_of_nothing_are_nothing(void **state)
+{
+    struct ga_metric sample = {.name = "/memory/classes/total:bytes", .value = {.u64 = 7}};
+    ga_metrics_read(NULL, 5);
+    ga_metrics_read(NULL, 0);
+    ga_metrics_read(&sample, 0);
+    assert_int_equal(sample.value.u64, 7);
+    ga_metrics_read(&sample, 1);
+    assert_int_equal(sample.kind, GA_METRIC_UINT64);
+    assert_true(sample.value.u64 > 1 << 20);
+    assert_non_null(ga_metrics_all(NULL));
+}
+
+static void mallinfo_counts_blocks_as_glibc_does(void **state)
+{
+    struct mallinfo2 before = mallinfo2();
+    static void *volatile large, *volatile small[20]; /* kept from being optimized away */
+    large = malloc(3 << 20);
+    for (int i = 0; i < 20; i++)
+        small[i] = malloc(600000);
+    struct mallinfo2 held = mallinfo2();
+    assert_int_equal(held.hblks, before.hblks + 1);
+    assert_true(held.hblkhd >= before.hblkhd + (3 << 20));
+    assert_true(held.uordblks >= before.uordblks + 20 * (size_t)600000);
+    assert_int_equal(held.arena, held.uordblks + held.fordblks);
+    for (int i = 0; i < 20; i++)
+        free(small[i]);
+    free(large);
+    struct mallinfo2 freed = mallinfo2();
+    assert_int_equal(freed.hblks, before.hblks);
+    assert_true(freed.smblks > 0 && freed.ordblks >= freed.smblks);
+    assert_true(freed.fsmblks <= freed.fordblks);
+    assert_true(freed.uordblks < held.uordblks);
+}
+
 static void ga_stats_fills_as_much_as_the_caller_knows(void **state)
 {
     struct ga_stats all;
@@ -702,6 +760,9 @@ int main(void)
         cmocka_unit_test(malloc_info_writes_xml),
         cmocka_unit_test(malloc_stats_prints_a_summary),
         cmocka_unit_test(ga_stats_fills_as_much_as_the_caller_knows),
+        cmocka_unit_test(ga_read_mem_stats_fills_as_much_as_the_caller_knows),
+        cmocka_unit_test(metrics_of_nothing_are_nothing),
+        cmocka_unit_test(mallinfo_counts_blocks_as_glibc_does),
         cmocka_unit_test(a_bad_pointer_is_named_and_ends_the_process),
         cmocka_unit_test(an_interior_pointer_is_named_when_its_magazine_is_drained),
     };

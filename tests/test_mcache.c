@@ -145,6 +145,38 @@ static void the_edge_of_a_magazine_costs_no_exchange(void **state)
         object_free(objects[i]);
 }
 
+static size_t in_depot(unsigned class)
+{
+    struct mcentral_stats stats;
+    mcentral_read_stats(class, &stats);
+    return stats.objects_in_depot;
+}
+
+/* More than two magazines hold: the reserve of a small class takes the rest. */
+static void a_small_class_swings_by_two_magazines_without_the_depot(void **state)
+{
+    enum { SWING = 2 * MAGAZINE_CAPACITY_MAX + 10, LIVE = 4 * MAGAZINE_CAPACITY_MAX };
+    static void *objects[LIVE];
+    mcache_flush_self();
+    mcentral_trim(SIZE_64, 0);
+    for (size_t i = 0; i < LIVE; i++)
+        objects[i] = object_alloc(SIZE_64);
+    for (unsigned round = 0; round < 10; round++) {
+        size_t spans = out(SIZE_64);
+        for (size_t i = 0; i < SWING; i++)
+            object_free(objects[i]);
+        assert_int_equal(in_depot(SIZE_64), 0);
+        for (size_t i = 0; i < SWING; i++)
+            objects[i] = object_alloc(SIZE_64);
+        assert_int_equal(out(SIZE_64), spans);
+    }
+    for (size_t i = 0; i < LIVE; i++)
+        object_free(objects[i]);
+    mcache_flush_self();
+    mcentral_trim(SIZE_64, 0);
+    assert_int_equal(out(SIZE_64), 0);
+}
+
 static void the_cache_counts_what_it_holds(void **state)
 {
     void *objects[500];
@@ -180,6 +212,117 @@ static void a_flush_returns_everything(void **state)
 /* --- Out of memory from the start --- */
 
 #ifdef GOALLOC_DEBUG
+/* --- What is asked of threads --- */
+
+static void meet(unsigned what)
+{
+    mcache_request(what);
+    assert_true(mcache_is_asked());
+    mcache_meet_requests();
+    assert_false(mcache_is_asked());
+}
+
+static void a_thread_meets_a_request_to_flush(void **state)
+{
+    object_free(object_alloc(SIZE_48));
+    object_free(object_alloc(SIZE_64));
+    meet(MCACHE_FLUSH_ALL);
+    assert_false(mcache_has(SIZE_48) || mcache_has(SIZE_64));
+}
+
+static void classes_that_were_not_used_are_flushed_on_request(void **state)
+{
+    object_free(object_alloc(SIZE_48));
+    object_free(object_alloc(SIZE_64));
+    meet(MCACHE_FLUSH_UNUSED);
+    meet(MCACHE_FLUSH_UNUSED); /* what was seen the first time has not moved */
+    assert_false(mcache_has(SIZE_48) || mcache_has(SIZE_64));
+    void *p = object_alloc(SIZE_48), *q = object_alloc(SIZE_64);
+    meet(MCACHE_FLUSH_UNUSED);
+    object_free(p);
+    meet(MCACHE_FLUSH_UNUSED);
+    assert_true(mcache_has(SIZE_48));
+    assert_false(mcache_has(SIZE_64));
+    object_free(q);
+    mcache_flush_self();
+}
+
+static pthread_barrier_t asleep, awake;
+
+/* Leaves two magazines of each of some classes, then waits. */
+static void *sleep_on_magazines(void *unused)
+{
+    static void *objects[400];
+    for (size_t i = 0; i < COUNT(objects); i++)
+        objects[i] = object_alloc(SIZE_96);
+    for (size_t i = 0; i < COUNT(objects); i++)
+        object_free(objects[i]);
+    pthread_barrier_wait(&asleep);
+    pthread_barrier_wait(&awake);
+    for (size_t i = 0; i < COUNT(objects); i++)
+        objects[i] = object_alloc(SIZE_96);
+    for (size_t i = 0; i < COUNT(objects); i++)
+        object_free(objects[i]);
+    return NULL;
+}
+
+static void what_a_sleeping_thread_keeps_aside_is_taken(void **state)
+{
+    const size_t capacity = size_classes[SIZE_96].magazine_capacity;
+    pthread_t thread;
+    pthread_barrier_init(&asleep, NULL, 2);
+    pthread_barrier_init(&awake, NULL, 2);
+    mcache_flush_self();
+    mcache_flush_idle();
+    mcentral_trim(SIZE_96, 0);
+    pthread_create(&thread, NULL, sleep_on_magazines, NULL);
+    pthread_barrier_wait(&asleep);
+    mcache_take_from_sleepers(false); /* it came by since the last call */
+    assert_in_range(stats_now().objects[SIZE_96], capacity + 1, 3 * capacity);
+    mcache_take_from_sleepers(false);
+    assert_in_range(stats_now().objects[SIZE_96], 1, capacity);
+    pthread_barrier_wait(&awake);
+    pthread_join(thread, NULL);
+    mcentral_check();
+}
+
+static atomic_bool worker_stops;
+
+static void *work_on(void *unused)
+{
+    void *objects[300];
+    while (!atomic_load(&worker_stops)) {
+        for (size_t i = 0; i < COUNT(objects); i++)
+            objects[i] = object_alloc(SIZE_112);
+        for (size_t i = 0; i < COUNT(objects); i++)
+            object_free(objects[i]);
+        if (mcache_is_asked())
+            mcache_meet_requests();
+    }
+    return NULL;
+}
+
+/* The owner puts and takes at the same time. */
+static void magazines_may_be_taken_from_threads_that_work(void **state)
+{
+    pthread_t threads[2];
+    atomic_store(&worker_stops, false);
+    for (size_t i = 0; i < COUNT(threads); i++)
+        pthread_create(&threads[i], NULL, work_on, NULL);
+    for (int i = 0; i < 2000; i++) {
+        mcache_take_from_sleepers(true);
+        mcache_request(i % 2 ? MCACHE_FLUSH_ALL : MCACHE_FLUSH_UNUSED);
+    }
+    atomic_store(&worker_stops, true);
+    for (size_t i = 0; i < COUNT(threads); i++)
+        pthread_join(threads[i], NULL);
+    mcache_flush_self();
+    mcache_flush_idle();
+    mcentral_trim(SIZE_112, 0);
+    assert_int_equal(out(SIZE_112), 0);
+    mcentral_check();
+}
+
 static void start_without_memory(void *argument)
 {
     atomic_store(&os_fault_forever, true);
@@ -367,6 +510,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #ifdef GOALLOC_DEBUG
         cmocka_unit_test(a_process_may_start_without_memory),
+        cmocka_unit_test(a_thread_meets_a_request_to_flush),
+        cmocka_unit_test(classes_that_were_not_used_are_flushed_on_request),
+        cmocka_unit_test(what_a_sleeping_thread_keeps_aside_is_taken),
+        cmocka_unit_test(magazines_may_be_taken_from_threads_that_work),
 #endif
         cmocka_unit_test(a_thread_gets_its_cache_with_its_first_object),
         cmocka_unit_test(the_last_object_freed_is_the_first_allocated),
@@ -374,6 +521,7 @@ int main(void)
         cmocka_unit_test(a_refill_takes_64_kb_at_most),
         cmocka_unit_test(no_object_is_handed_out_twice),
         cmocka_unit_test(the_edge_of_a_magazine_costs_no_exchange),
+        cmocka_unit_test(a_small_class_swings_by_two_magazines_without_the_depot),
         cmocka_unit_test(the_cache_counts_what_it_holds),
         cmocka_unit_test(a_flush_returns_everything),
         cmocka_unit_test(a_block_freed_twice_in_a_row_is_noticed_at_once),

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include "mheap/internal.h"
+#include "os/fault.h"
 #include "os/os.h"
 
 #define BYTES(pages) ((size_t)(pages) << HEAP_PAGE_SHIFT)
@@ -255,11 +256,15 @@ static void nothing_fits_a_request_beyond_the_window(void **state)
     assert_int_equal(run_find(WINDOW_PAGES), 0);
     assert_int_equal(run_find(WINDOW_PAGES * 8), 0);
     assert_null(mheap_alloc_large(WINDOW_PAGES + 1, HEAP_PAGE));
+    assert_null(mheap_alloc_large(WINDOW_PAGES, HEAP_PAGE));
+    assert_null(mheap_alloc_large(1, WINDOW_SIZE * 2));
+    assert_null(mheap_alloc_growing(WINDOW_PAGES));
     assert_null(mheap_alloc_large(SIZE_MAX >> HEAP_PAGE_SHIFT, HEAP_PAGE));
     assert_null(mheap_alloc_large(1, (size_t)1 << 62));
     assert_null(mheap_alloc_growing(SIZE_MAX >> HEAP_PAGE_SHIFT));
     struct span *span = large(10);
     memset(memory_of(span), 7, BYTES(10));
+    assert_null(mheap_resize_large(span, WINDOW_PAGES));
     assert_null(mheap_resize_large(span, SIZE_MAX >> HEAP_PAGE_SHIFT));
     assert_true(span->pages == 10 && is_filled(span, 10, 7));
     mheap_free_large(span);
@@ -419,6 +424,71 @@ static void a_moved_block_may_shrink_without_leaving_mappings(void **state)
     assert_in_range(after, 0, before + 64 * 2);
 }
 
+#ifdef GOALLOC_DEBUG
+static struct span *moved_block(struct span **wall)
+{
+    struct span *span = walled_in(40, wall);
+    memset(memory_of(span), 0x55, BYTES(40));
+    return mheap_resize_large(span, 120);
+}
+
+static void refuse(unsigned kinds)
+{
+    atomic_store(&os_fault_kinds, kinds);
+    atomic_store(&os_fault_forever, kinds != 0);
+    atomic_store(&os_fault_at, kinds ? 1 : 0);
+}
+
+/* Freed while the kernel refuses to map it afresh, more often than blocks may be moved at once. */
+static void a_moved_block_that_cannot_settle_is_settled_later(void **state)
+{
+    struct span *walls[100], *blocks[100];
+    if (!kernel_moves_pages())
+        skip();
+    size_t in_use = stats_now().in_use, blocks_before = stats_now().large_blocks;
+    for (size_t i = 0; i < COUNT(blocks); i++) {
+        blocks[i] = moved_block(&walls[i]);
+        refuse(OS_FAULT_MMAP);
+        const void *p = memory_of(blocks[i]);
+        mheap_free_large(blocks[i]);
+        assert_int_equal(mheap_place_of(p), PLACE_FREE);
+        mheap_check();
+        refuse(0);
+    }
+    size_t moves = stats_now().moves;
+    for (size_t i = 0; i < COUNT(blocks); i++) {
+        mheap_free_large(walls[i]);
+        grow_walled_in(40);
+    }
+    assert_int_equal(stats_now().moves, moves + COUNT(blocks));
+    assert_int_equal(stats_now().in_use, in_use);
+    assert_int_equal(stats_now().large_blocks, blocks_before);
+    mheap_check();
+}
+
+/* The kernel refuses to move pages, and then everything else about the destination. */
+static void a_move_that_loses_its_place_loses_it_for_a_while(void **state)
+{
+    struct span *wall, *span = walled_in(40, &wall);
+    size_t in_use = stats_now().in_use;
+    memset(memory_of(span), 0x66, BYTES(40));
+    mheap_free_large(large(2000)); /* room, so that nothing need be mapped */
+    refuse(OS_FAULT_MREMAP | OS_FAULT_MMAP | OS_FAULT_MADVISE);
+    assert_null(mheap_resize_large(span, 120));
+    assert_true(is_filled(span, 40, 0x66));
+    mheap_check();
+    span = mheap_resize_large(span, 100); /* copied */
+    assert_non_null(span);
+    assert_true(is_filled(span, 40, 0x66));
+    refuse(0);
+    mheap_free_large(large(1));
+    assert_int_equal(stats_now().in_use, in_use + BYTES(60));
+    mheap_check();
+    mheap_free_large(span);
+    mheap_free_large(wall);
+}
+#endif
+
 static void mappings_of_moved_blocks_are_bounded(void **state)
 {
     enum { BLOCKS = 200 };
@@ -442,6 +512,110 @@ static void mappings_of_moved_blocks_are_bounded(void **state)
 }
 
 /* --- Zero pages and releasing --- */
+
+static size_t resident_in(const void *from, size_t bytes)
+{
+    unsigned char pages[4096];
+    size_t count = 0;
+    assert_true(bytes / 4096 <= sizeof(pages));
+    assert_int_equal(mincore((void *)(uintptr_t)from, bytes, pages), 0);
+    for (size_t i = 0; i < bytes / 4096; i++)
+        count += pages[i] & 1;
+    return count * 4096;
+}
+
+/* Whether the last one's span struct lies in another arena's record than the first one's. */
+static bool lie_apart(struct span *const *spans, size_t count, size_t pages)
+{
+    return (char *)spans[count - 1] - (char *)spans[0] > (long)(pages * sizeof(struct span));
+}
+
+/* A free run's pages but the first have span structs that mean nothing. */
+static void a_long_free_runs_span_structs_are_released_too(void **state)
+{
+    enum { PAGES = 2048, TRIES = 3 };
+    struct span *tries[TRIES][PAGES / 8], **spans;
+    const size_t count = COUNT(tries[0]);
+    unsigned tried = 0;
+    if (os_page_size() != 4096)
+        skip();
+    NEEDS_A_KERNEL();
+    do {
+        assert_int_not_equal(tried, TRIES);
+        spans = tries[tried++];
+        for (size_t i = 0; i < count; i++) {
+            spans[i] = large(8);
+            memset(memory_of(spans[i]), 1, BYTES(8));
+        }
+    } while (lie_apart(spans, count, PAGES));
+    uintptr_t first = round_up((uintptr_t)spans[0], 4096);
+    size_t structs = (PAGES - 64) * sizeof(struct span) / 4096 * 4096;
+    while (tried-- > 0)
+        for (size_t i = 0; i < count; i++)
+            mheap_free_large(tries[tried][i]);
+    assert_int_equal(resident_in((void *)first, structs), structs);
+    mheap_release(SIZE_MAX / 2);
+    assert_in_range(resident_in((void *)first, structs), 0, structs / 20);
+    mheap_check();
+    struct span *again = large(PAGES);
+    mheap_check();
+    mheap_free_large(again);
+}
+
+/* Pages are taken from a run's front: what is to go is taken from its end. */
+static void a_run_is_released_from_its_end(void **state)
+{
+    struct hole hole = make_hole(256 * 40); /* the longest there is */
+    struct span *span = take_at(hole.page, 256 * 40);
+    mheap_release(SIZE_MAX / 2); /* nothing else is dirty */
+    memset(memory_of(span), 1, BYTES(256 * 40));
+    mheap_free_large(span);
+    assert_int_equal(mheap_release(BYTES(300)), BYTES(300));
+    assert_int_equal(pages_count_dirty(hole.page, 256 * 40 - 300), 256 * 40 - 300);
+    assert_int_equal(pages_count_dirty(hole.page + 256 * 40 - 300, 300), 0);
+    mheap_check();
+    close_hole(hole);
+}
+
+static void of_long_runs_the_lowest_is_taken(void **state)
+{
+    struct span *whole = large(2000);
+    size_t first = whole->page;
+    mheap_free_large(whole);
+    struct span *low = take_at(first + 600, 1), *high = take_at(first + 1001, 1);
+    assert_true(mheap_end() - first - 1002 >= 256);
+    lock_acquire(&mheap.lock);
+    assert_int_equal(run_find(4), first);
+    assert_int_equal(run_find(300), first + 601); /* of its own length: the shortest */
+    lock_release(&mheap.lock);
+    mheap_free_large(low);
+    mheap_free_large(high);
+}
+
+#ifdef GOALLOC_DEBUG
+/* As where the process has as many mappings as it may. */
+static void a_kernel_that_refuses_to_split_is_left_alone_for_a_while(void **state)
+{
+    if (!kernel_moves_pages())
+        skip();
+    struct mheap_stats before = stats_now();
+    struct span *wall, *span = walled_in(100, &wall);
+    struct span *room = large(4000);
+    mheap_free_large(room); /* no mapping call but the move's */
+    atomic_store(&os_fault_at, 1);
+    span = mheap_resize_large(span, 200);
+    assert_non_null(span);
+    assert_int_equal(stats_now().moves_refused, before.moves_refused + 1);
+    mheap_free_large(span);
+    mheap_free_large(wall);
+    size_t tries = 0;
+    for (; stats_now().moves == before.moves && tries < 200; tries++)
+        grow_walled_in(40);
+    assert_in_range(tries, 50, 80);
+    assert_int_equal(stats_now().moves_refused, before.moves_refused + 1);
+    mheap_check();
+}
+#endif
 
 static void zero_fresh_zeroes_what_was_dirty(void **state)
 {
@@ -978,7 +1152,17 @@ int main(void)
         ON_A_HEAP(moves_are_counted_and_cost_no_copy),
         ON_A_HEAP(a_moved_mapping_settles_when_it_is_freed),
         ON_A_HEAP(a_moved_block_may_shrink_without_leaving_mappings),
+#ifdef GOALLOC_DEBUG
+        ON_A_HEAP(a_moved_block_that_cannot_settle_is_settled_later),
+#endif
         ON_A_HEAP(mappings_of_moved_blocks_are_bounded),
+#ifdef GOALLOC_DEBUG
+        ON_A_HEAP(a_kernel_that_refuses_to_split_is_left_alone_for_a_while),
+        ON_A_HEAP(a_move_that_loses_its_place_loses_it_for_a_while),
+#endif
+        ON_A_HEAP(a_long_free_runs_span_structs_are_released_too),
+        ON_A_HEAP(a_run_is_released_from_its_end),
+        ON_A_HEAP(of_long_runs_the_lowest_is_taken),
         ON_A_HEAP(zero_fresh_zeroes_what_was_dirty),
         ON_A_HEAP(zero_fresh_leaves_clean_pages_untouched),
         ON_A_HEAP(a_page_that_is_free_and_clean_is_zero),

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "os/fault.h"
 #include "os/lock.h"
@@ -66,7 +67,8 @@ static void a_release_hands_over_to_every_sleeper(void **state)
     assert_true(lock_is_held(&shared.lock));
     for (size_t i = 0; i < COUNT(threads); i++)
         pthread_create(&threads[i], NULL, take_once, NULL);
-    while (atomic_load(&arrived) < (int)COUNT(threads) || atomic_load(&shared.lock.word) != 2)
+    while (atomic_load(&arrived) < (int)COUNT(threads) ||
+           !(atomic_load(&shared.lock.word) & LOCK_AWAITED))
         usleep(1000);
     usleep(50000);
     assert_int_equal(shared.count, 0);
@@ -95,6 +97,54 @@ static void a_reset_lock_is_free(void **state)
     assert_false(lock_is_held(&lock));
     lock_acquire(&lock);
     lock_release(&lock);
+}
+
+/* As a signal handler does that forks and interrupted a thread which holds the lock. */
+static void a_lock_frozen_by_its_holder_stays_held(void **state)
+{
+    struct lock lock = {0};
+    lock_acquire(&lock);
+    lock_fork_begin();
+    lock_freeze(&lock);
+    lock_acquire(&lock); /* passed through */
+    lock_release(&lock);
+    lock_thaw(&lock);
+    lock_fork_end();
+    assert_true(lock_is_held(&lock));
+    lock_release(&lock);
+    assert_false(lock_is_held(&lock));
+    lock_acquire(&lock);
+    lock_freeze(&lock);
+    lock_reset(&lock); /* in the child */
+    assert_true(lock_is_held(&lock));
+    lock_release(&lock);
+    assert_false(lock_is_held(&lock));
+    lock_freeze(&lock);
+    lock_thaw(&lock);
+    assert_false(lock_is_held(&lock));
+}
+
+static void *freeze_shortly(void *unused)
+{
+    lock_freeze(&shared.lock);
+    usleep(20000);
+    lock_thaw(&shared.lock);
+    return unused;
+}
+
+static void a_lock_that_another_holds_is_waited_for_before_it_is_frozen(void **state)
+{
+    pthread_t thread;
+    lock_acquire(&shared.lock);
+    pthread_create(&thread, NULL, freeze_shortly, NULL);
+    usleep(20000);
+    assert_true(atomic_load(&shared.lock.word) != LOCK_FROZEN);
+    lock_release(&shared.lock);
+    lock_acquire(&shared.lock);
+    assert_true(lock_is_held(&shared.lock));
+    lock_release(&shared.lock);
+    pthread_join(thread, NULL);
+    assert_false(lock_is_held(&shared.lock));
 }
 
 /* --- Memory --- */
@@ -142,6 +192,15 @@ static void map_at_says_when_there_is_no_memory(void **state)
     errno = 5;
     assert_int_equal(os_map_at((uintptr_t)1 << 62, SIZE), OS_NO_MEMORY);
     assert_int_equal(os_map_at(free_place(SIZE), (size_t)1 << 60), OS_NO_MEMORY);
+    assert_int_equal(errno, 5);
+}
+
+static void what_the_kernel_would_hold_is_found_out(void **state)
+{
+    NEEDS_A_KERNEL();
+    errno = 5;
+    assert_true(os_would_hold(SIZE));
+    assert_false(os_would_hold((size_t)1 << 50));
     assert_int_equal(errno, 5);
 }
 
@@ -342,7 +401,127 @@ static void all_calls_from_the_chosen_one_fail(void **state)
     assert_int_equal(os_map_at(place, SIZE), OS_MAPPED);
     os_unmap(place, SIZE);
 }
+
+static void calls_of_other_kinds_neither_fail_nor_count(void **state)
+{
+    uintptr_t place = free_place(SIZE);
+    atomic_store(&os_fault_kinds, OS_FAULT_MADVISE | OS_FAULT_MREMAP);
+    assert_int_equal(maps_until_failure(1, true), 10);
+    assert_int_equal(os_map_at(place, SIZE), OS_MAPPED);
+    assert_false(os_release(place, SIZE));
+    assert_int_equal(atomic_load(&os_fault_at), -1);
+    assert_true(os_map_over(place, SIZE));
+    assert_false(os_move_pages(place, place + SIZE, SIZE));
+    atomic_store(&os_fault_at, 0);
+    atomic_store(&os_fault_kinds, 0);
+    os_unmap(place, SIZE);
+}
+
+static atomic_uint failures;
+
+static void *call_some(void *unused)
+{
+    pthread_barrier_wait(&shared.start);
+    for (int i = 0; i < 100; i++)
+        atomic_fetch_add(&failures, os_fault_now(OS_FAULT_MMAP));
+    return unused;
+}
+
+/* In whichever thread the n-th call is made. */
+static void one_call_fails_among_many_threads(void **state)
+{
+    enum { THREADS = 4 };
+    pthread_t threads[THREADS];
+    atomic_store(&os_fault_forever, false);
+    for (unsigned round = 0; round < 300; round++) {
+        pthread_barrier_init(&shared.start, NULL, THREADS);
+        atomic_store(&failures, 0);
+        atomic_store(&os_fault_at, 1 + round % 300);
+        for (size_t i = 0; i < THREADS; i++)
+            pthread_create(&threads[i], NULL, call_some, NULL);
+        for (size_t i = 0; i < THREADS; i++)
+            pthread_join(threads[i], NULL);
+        assert_int_equal(atomic_load(&failures), 1);
+        assert_int_equal(atomic_load(&os_fault_at), 0);
+    }
+}
 #endif
+
+/* --- Control groups --- */
+
+/* A directory that stands for /sys/fs/cgroup, and a file that stands for /proc/self/cgroup. */
+static void write_text(const char *root, const char *name, const char *content)
+{
+    char path[256], directory[256];
+    snprintf(path, sizeof(path), "%s/%s", root, name);
+    for (char *slash = path + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
+        memcpy(directory, path, (size_t)(slash - path));
+        directory[slash - path] = '\0';
+        mkdir(directory, 0700);
+    }
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(content, file);
+    fclose(file);
+}
+
+static uint64_t limit_in(const char *root, const char *membership)
+{
+    char file[256], mount[256];
+    write_text(root, "self", membership);
+    snprintf(file, sizeof(file), "%s/self", root);
+    snprintf(mount, sizeof(mount), "%s/cgroup", root);
+    return os_cgroup_memory_limit(file, mount);
+}
+
+static void remove_tree(const char *root)
+{
+    char command[300];
+    snprintf(command, sizeof(command), "rm -r '%s'", root);
+    assert_int_equal(system(command), 0);
+}
+
+static void the_least_limit_on_the_way_up_counts(void **state)
+{
+    char root[] = "/tmp/goalloc-cgroup-XXXXXX";
+    assert_non_null(mkdtemp(root));
+    write_text(root, "cgroup/memory.max", "900\n");
+    write_text(root, "cgroup/a/memory.max", "500\n");
+    write_text(root, "cgroup/a/b/memory.max", "700\n");
+    write_text(root, "cgroup/a/b/c/memory.max", "max\n");
+    assert_int_equal(limit_in(root, "0::/a/b/c\n"), 500);
+    assert_int_equal(limit_in(root, "0::/a\n"), 500);
+    assert_int_equal(limit_in(root, "0::/\n"), 900);
+    assert_int_equal(limit_in(root, "0::/not/here\n"), 900); /* a container sees its own top */
+    assert_true(limit_in(root, "") == UINT64_MAX);
+    assert_true(limit_in(root, "junk\n::::\n\n7:memory\n") == UINT64_MAX);
+    write_text(root, "cgroup/memory.max", "max\n");
+    assert_true(limit_in(root, "0::/\n") == UINT64_MAX);
+    remove_tree(root);
+}
+
+static void version_1_has_a_hierarchy_for_memory(void **state)
+{
+    char root[] = "/tmp/goalloc-cgroup-XXXXXX";
+    assert_non_null(mkdtemp(root));
+    write_text(root, "cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+    write_text(root, "cgroup/memory/a/memory.limit_in_bytes", "300\n");
+    write_text(root, "cgroup/memory.max", "100\n"); /* of another version: not looked at */
+    assert_int_equal(limit_in(root, "3:cpu:/x\n2:memory:/a\n0::/\n"), 300);
+    assert_int_equal(limit_in(root, "3:cpu:/x\n2:blkio,memory,pids:/a/b\n"), 300);
+    assert_true(limit_in(root, "2:memory:/\n") == UINT64_MAX);
+    assert_int_equal(limit_in(root, "2:memorycontrol:/a\n0::/\n"), 100);
+    remove_tree(root);
+}
+
+static void files_that_are_missing_limit_nothing(void **state)
+{
+    char text[8];
+    assert_true(os_cgroup_memory_limit("/nonexistent", "/nonexistent") == UINT64_MAX);
+    assert_int_equal(os_read_file("/nonexistent", text, sizeof(text)), 0);
+    assert_int_equal(os_read_file("/proc/self/statm", text, sizeof(text)), 7);
+    assert_int_equal(text[7], '\0');
+}
 
 int main(void)
 {
@@ -351,9 +530,12 @@ int main(void)
         cmocka_unit_test(a_release_hands_over_to_every_sleeper),
         cmocka_unit_test(a_lock_without_contention_makes_no_system_call),
         cmocka_unit_test(a_reset_lock_is_free),
+        cmocka_unit_test(a_lock_frozen_by_its_holder_stays_held),
+        cmocka_unit_test(a_lock_that_another_holds_is_waited_for_before_it_is_frozen),
         cmocka_unit_test(map_at_maps_zeroed_memory_where_asked),
         cmocka_unit_test(map_at_never_replaces_a_mapping),
         cmocka_unit_test(map_at_says_when_there_is_no_memory),
+        cmocka_unit_test(what_the_kernel_would_hold_is_found_out),
         cmocka_unit_test(map_over_gives_fresh_memory),
         cmocka_unit_test(released_memory_reads_as_zero),
         cmocka_unit_test(moved_pages_keep_their_contents_and_leave_zeros),
@@ -364,9 +546,14 @@ int main(void)
         cmocka_unit_test(text_that_does_not_fit_is_cut),
         cmocka_unit_test(a_report_is_one_line_and_a_long_one_is_cut),
         cmocka_unit_test(a_fatal_report_aborts),
+        cmocka_unit_test(the_least_limit_on_the_way_up_counts),
+        cmocka_unit_test(version_1_has_a_hierarchy_for_memory),
+        cmocka_unit_test(files_that_are_missing_limit_nothing),
 #ifdef GOALLOC_DEBUG
         cmocka_unit_test(the_chosen_call_fails_and_no_other),
         cmocka_unit_test(all_calls_from_the_chosen_one_fail),
+        cmocka_unit_test(calls_of_other_kinds_neither_fail_nor_count),
+        cmocka_unit_test(one_call_fails_among_many_threads),
 #endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

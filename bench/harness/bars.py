@@ -4,7 +4,7 @@
 from . import phases
 from .allocators import BASELINE, OURS
 from .figures import is_noise, mean_ratio, spread
-from .rows import BUMP
+from .rows import BUMP, REUSE
 from .startup import EMPTY, Startup
 
 HOLDS, SHORT, OPEN = "holds", "falls short", "not measured"
@@ -195,8 +195,14 @@ def live_bar(run):
     ratio = (ours[1] - max(0, bump[1] - bump[0])) / ours[0]
     scatter = sum(spread(r.values(OURS, metric)) or 0 for r in (small, large)) / ours[0]
     return Bar("scaling", text, ratio, 1.5, "%.2fx" % ratio, abs(ratio - 1.5) < scatter,
-               detail="goalloc %.0f to %.0f ns, bump pointer %.0f to %.0f ns"
-               % (ours[0], ours[1], bump[0], bump[1]))
+               detail="goalloc %.0f to %.0f ns, bump pointer %.0f to %.0f ns%s"
+               % (ours[0], ours[1], bump[0], bump[1], reuse_detail(small, large, metric)))
+
+
+def reuse_detail(small, large, metric):
+    """A bump pointer's memory is always new: what reusing it costs, without any bookkeeping."""
+    reuse = [r.median(REUSE, metric) for r in (small, large)]
+    return "" if None in reuse else "; a stack of freed blocks %.0f to %.0f ns" % tuple(reuse)
 
 
 def memory_bars(run):
@@ -297,7 +303,7 @@ def phase_bars(run):
         share = small.held_kb("settled") / small.peak_kb
         bars.append(Bar("memory", "8 million small blocks freed, after 10 s: at most 5% of the "
                         "peak", share, 0.05, "%.1f%%" % (100 * share)))
-    return bars + sawtooth_bars(run) + server_bars(run)
+    return bars + sawtooth_bars(run) + server_bars(run) + limit_bars(run)
 
 
 def sawtooth_bars(run):
@@ -328,3 +334,13 @@ def server_bars(run):
     ratio = ours.held_kb("replaced") / ours.values["live_kb"]
     return [Bar("memory", "server with half its objects replaced: RSS at most 1.25x of what is "
                 "live", ratio, 1.25, "%.2fx" % ratio)]
+
+
+def limit_bars(run):
+    limited = phases.find(run, "memlimit", phases.LIMITED)
+    if not limited:
+        return []
+    over = limited.values["over_s"]
+    return [Bar("memory", "memlimit=200MiB with 150 MB live and bursts of garbage: never above it for "
+                "longer than 0.1 s", over, 0.1, "%.3f s" % over,
+                detail="at most %d MiB" % (limited.values["most_kb"] / MIB_KB))]

@@ -15,15 +15,18 @@ PROGRAMS = (
     ("small8m", "8 million small blocks freed in random order", 15, 3),
     ("sawtooth", "512 MiB allocated and freed every second", 33, 6),
     ("server", "1 GB of live objects, half of them replaced by other sizes", 66, 6),
+    ("memlimit", "150 MB of live objects and bursts of garbage", 22, 3),
 )
 
-# What a program is run with beside goalloc as it is: to see what giving back costs, and what a
-# process that only sleeps gives back when it has a thread for it.
+# What a program is run with beside goalloc as it is: to see what giving back costs, what a process
+# that only sleeps gives back when it has a thread for it, and how a memory limit is kept.
 OFF = OURS + "-scavenge-off"
 BACKGROUND = OURS + "-background"
+LIMITED = OURS + "-memlimit-200MiB"
 VARIANTS = {
     "sawtooth": (OFF, "scavenge", "off"),
     "free256_idle": (BACKGROUND, "background", "on"),
+    "memlimit": (LIMITED, "memlimit", "200MiB"),
 }
 
 

@@ -16,6 +16,8 @@ START_COST_S = 0.15       # of a process and a row's setup, for the progress bar
 BUMP = "bump"             # the allocator that does nothing; see bench/bump.c
 BUMP_MB = 800             # holds the standing set and everything the iterations allocate
 BUMP_ITERATIONS = 6000
+REUSE = "reuse"           # the same, but it gives freed blocks out again
+REUSED_SIZE = 64          # of the scale/live rows
 TRACED_SHARE = 10         # a traced run does a tenth of a timed one's iterations
 
 
@@ -31,6 +33,8 @@ class Rows:
         self.run = run
         self.ga_bench = ga_bench
         self.bump = Allocator(BUMP, bump, {"GA_BUMP_MB": str(BUMP_MB)})
+        self.reuse = Allocator(REUSE, bump, {"GA_BUMP_MB": str(BUMP_MB),
+                                             "GA_BUMP_REUSE": str(REUSED_SIZE)})
         options = run.options
         listed = children.output([ga_bench, "--list", "--threads", options.threads],
                                  Allocator("none").environment()).split()
@@ -71,7 +75,8 @@ class Rows:
                     self.timed_once(row, allocator, ["--min-time", str(options.min_time)])
                     progress.step(options.min_time * 1.6 + START_COST_S)
                 if name.startswith("scale/live"):
-                    self.timed_once(row, self.bump, ["--iterations", str(BUMP_ITERATIONS)])
+                    for stub in self.bump, self.reuse:
+                        self.timed_once(row, stub, ["--iterations", str(BUMP_ITERATIONS)])
 
     def timed_once(self, row, allocator, how):
         try:
@@ -85,7 +90,7 @@ class Rows:
         row.add(allocator.name, "peak_kb", result["peak_kb"])
         row.add(allocator.name, "faults", 1000 * result["minflt"] / operations)
         self.compare_check(row, allocator, result.get("check"))
-        if allocator is not self.bump:
+        if allocator not in (self.bump, self.reuse):
             fewest = self.iterations.get(row.name, result["iterations"])
             self.iterations[row.name] = min(fewest, result["iterations"])
 

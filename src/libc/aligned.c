@@ -8,8 +8,10 @@
  * What each makes of a bad alignment is what glibc and POSIX say: posix_memalign and aligned_alloc
  * refuse it with EINVAL, memalign rounds it up to a power of two.
  */
+#include "../mcentral/mcentral.h"
 #include "../os/os.h"
 #include "internal.h"
+#include "stand_in.h"
 
 static bool is_power_of_two(size_t n)
 {
@@ -35,9 +37,25 @@ void *alloc_aligned(size_t align, size_t size)
     void *p;
     if (class && mcache_pop(mcache_self(), class, &p))
         return p;
+    if (GA_UNLIKELY(stand_in() != NULL))
+        return stand_in()->aligned(align, size);
+    if (GA_UNLIKELY(hardened_modes & HARDENED_ALL))
+        return hardened_aligned(align, size);
     if (class)
-        return malloc_slow(size_classes[class].size);
+        return malloc_of_class(class);
     return large_block(alloc_large(size ? size : 1, align > HEAP_PAGE ? align : HEAP_PAGE));
+}
+
+/* A large block is aligned to a page, whatever the class. */
+void *heap_aligned(size_t align, size_t size)
+{
+    unsigned class = align <= HEAP_PAGE && size <= CLASS_SIZE_MAX ? aligned_class(align, size) : 0;
+    void *p = NULL;
+    if (!class)
+        return large_block(alloc_large(size, align > HEAP_PAGE ? align : HEAP_PAGE));
+    if (mheap_init())
+        mcentral_fill(class, &p, 1);
+    return p;
 }
 
 GA_EXPORT void *memalign(size_t align, size_t size)

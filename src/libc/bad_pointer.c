@@ -1,35 +1,47 @@
 // SPDX-License-Identifier: MIT
 /*
- * bad_pointer.c: the line that a pointer gets which no block starts at, and the end of the process.
+ * bad_pointer.c: the report that a pointer gets which no block starts at, and the end of the
+ * process.
  *
  * Place: the slow paths of free, realloc and malloc_usable_size. Reads the page heap without a
  * lock: the process is about to end, and its heap may be in the midst of a call.
  */
-#include "../os/os.h"
+#include "../os/misuse.h"
 #include "../os/report.h"
 #include "internal.h"
+
+GA_NORETURN static void report(const char *function, const char *kind, const struct misuse *about)
+{
+    char what[96];
+    struct text text;
+    struct misuse misuse = *about;
+    text_init(&text, what, sizeof(what));
+    text_add(&text, "%s of %s", function, kind);
+    misuse.what = what;
+    misuse_report(&misuse);
+}
 
 GA_NORETURN static void bad_small(const void *p, const char *function)
 {
     const struct span *span = mheap_span_of(p);
     size_t offset = (uintptr_t)p - span_address(span);
-    uintptr_t block = span_address(span) + offset / span->size * span->size;
     bool misaligned = (uintptr_t)p % MIN_ALIGN != 0;
-    report_fatal("%s of a %s pointer: %p is %zu bytes into the block at %p (size class %u of %u "
-                 "bytes, thread %u)",
-                 function, misaligned ? "misaligned" : "interior", (void *)(uintptr_t)p,
-                 (size_t)((uintptr_t)p - block), (void *)block, span->class, span->size,
-                 os_thread_id());
+    report(
+        function, misaligned ? "a misaligned pointer" : "an interior pointer",
+        &(struct misuse){.address = p,
+                         .block = (void *)(span_address(span) + offset / span->size * span->size),
+                         .size = span->size,
+                         .class = span->class,
+                         .class_size = span->size});
 }
 
 GA_NORETURN static void bad_large(const void *p, const char *function)
 {
     const struct span *span = mheap_span_of(p);
-    report_fatal("%s of an interior pointer: %p is %zu bytes into the large block at %p of %zu "
-                 "bytes (thread %u)",
-                 function, (void *)(uintptr_t)p, (size_t)((uintptr_t)p - span_address(span)),
-                 (void *)span_address(span), (size_t)span->pages << HEAP_PAGE_SHIFT,
-                 os_thread_id());
+    report(function, "an interior pointer",
+           &(struct misuse){.address = p,
+                            .block = (void *)span_address(span),
+                            .size = (size_t)span->pages << HEAP_PAGE_SHIFT});
 }
 
 GA_NORETURN GA_COLD void bad_pointer(const void *p, const char *function)
@@ -40,11 +52,40 @@ GA_NORETURN GA_COLD void bad_pointer(const void *p, const char *function)
     case PLACE_LARGE:
         bad_large(p, function);
     case PLACE_FREE:
-        report_fatal("%s of a freed block: %p lies in free pages (double free? thread %u)",
-                     function, (void *)(uintptr_t)p, os_thread_id());
+        report(function, "a freed block",
+               &(struct misuse){.address = p, .where = "lies in free pages: double free?"});
+    case PLACE_OWNED:
     case PLACE_FOREIGN:
         break;
     }
-    report_fatal("%s of a foreign pointer: %p isn't goalloc's (thread %u)", function,
-                 (void *)(uintptr_t)p, os_thread_id());
+    report(function, "a foreign pointer",
+           &(struct misuse){.address = p, .where = "isn't goalloc's"});
+}
+
+GA_NORETURN GA_COLD void bad_size(const void *p, size_t size, size_t believed)
+{
+    unsigned class = size_class_of(size);
+    char where[64];
+    struct text text;
+    text_init(&text, where, sizeof(where));
+    text_add(&text, "freed as one of %zu bytes", believed);
+    report("free", "a block of another size",
+           &(struct misuse){.address = p,
+                            .where = where,
+                            .size = size,
+                            .class = class,
+                            .class_size = size_classes[class].size});
+}
+
+GA_NORETURN GA_COLD void bad_freed(const void *p, unsigned class, const char *function)
+{
+    const struct mcache *cache = mcache_self();
+    void *const *top = cache->top[class];
+    if (cache->next[class] == *(top - 2))
+        misuse_report(&(struct misuse){.what = "double free",
+                                       .address = p,
+                                       .class = class,
+                                       .class_size = size_classes[class].size});
+    report(function, "a freed block",
+           &(struct misuse){.address = p, .class = class, .class_size = size_classes[class].size});
 }

@@ -64,7 +64,7 @@ void *cxx_new_array_aligned(size_t size, size_t align)
     return new_aligned(size, align);
 }
 
-/* --- delete: size, alignment and nothrow tag change nothing --- */
+/* --- delete: alignment and nothrow tag change nothing; a size is checked --- */
 
 void cxx_delete(void *p) CXX("_ZdlPv");
 void cxx_delete(void *p)
@@ -76,13 +76,22 @@ void cxx_delete(void *p)
 #define CXX_DELETE(function, name) void function(void *) CXX(name) __attribute__((alias("_ZdlPv")))
 
 CXX_DELETE(cxx_delete_array, "_ZdaPv");
-CXX_DELETE(cxx_delete_sized, "_ZdlPvm");
-CXX_DELETE(cxx_delete_array_sized, "_ZdaPvm");
 CXX_DELETE(cxx_delete_nothrow, "_ZdlPvRKSt9nothrow_t");
 CXX_DELETE(cxx_delete_array_nothrow, "_ZdaPvRKSt9nothrow_t");
 CXX_DELETE(cxx_delete_aligned, "_ZdlPvSt11align_val_t");
 CXX_DELETE(cxx_delete_array_aligned, "_ZdaPvSt11align_val_t");
-CXX_DELETE(cxx_delete_sized_aligned, "_ZdlPvmSt11align_val_t");
-CXX_DELETE(cxx_delete_array_sized_aligned, "_ZdaPvmSt11align_val_t");
 CXX_DELETE(cxx_delete_aligned_nothrow, "_ZdlPvSt11align_val_tRKSt9nothrow_t");
 CXX_DELETE(cxx_delete_array_aligned_nothrow, "_ZdaPvSt11align_val_tRKSt9nothrow_t");
+
+void cxx_delete_sized(void *p, size_t size) CXX("_ZdlPvm");
+void cxx_delete_sized(void *p, size_t size)
+{
+    free_sized_inline(p, size);
+}
+
+#define CXX_DELETE_SIZED(function, name)                                                           \
+    void function(void *, size_t) CXX(name) __attribute__((alias("_ZdlPvm")))
+
+CXX_DELETE_SIZED(cxx_delete_array_sized, "_ZdaPvm");
+CXX_DELETE_SIZED(cxx_delete_sized_aligned, "_ZdlPvmSt11align_val_t");
+CXX_DELETE_SIZED(cxx_delete_array_sized_aligned, "_ZdaPvmSt11align_val_t");

@@ -5,8 +5,13 @@
  * malloc.c      malloc, calloc, realloc, free and what C says of them
  * aligned.c     memalign and its relatives
  * cxx.c         operator new and delete; cxx_shared.c and cxx_static.c: what they need of C++
- * introspect.c  mallinfo, malloc_trim, malloc_info and ga_*
+ * introspect.c  malloc_trim, mallopt and ga_* that change something
+ * statistics.c  mallinfo, malloc_info and ga_* that tell something
  * bad_pointer.c what a bad pointer is told
+ * noscan.c      blocks without pointers, which only a collector tells from others
+ * gc.c          the collector's ga_gc_* calls
+ * unwind_*.c    who called
+ * stand_in.c    who serves where a sanitizer or valgrind has come; memcheck.c: under the latter
  * init.c        the library's constructor and destructor
  * fork.c        fork
  * dlopen.c      dlopen without RTLD_DEEPBIND (shared library only)
@@ -19,6 +24,7 @@
 #include <stdlib.h>
 
 #include "../goalloc.h"
+#include "../hardened/hardened.h"
 #include "../mcache/mcache.h"
 #include "../mheap/mheap.h"
 #include "../size_classes/size_classes.h"
@@ -30,7 +36,14 @@
 
 /* Whatever the fast path declined: sizes above SMALL_BYTE_MAX, empty magazines. Sets ENOMEM. */
 void *malloc_slow(size_t size);
+/* An object of the class, never a guarded one; sets ENOMEM. */
+void *malloc_of_class(unsigned class);
 void free_slow(void *p, unsigned class);
+/* The same for a free that names a size which the class byte doesn't bear out. */
+void free_sized_slow(void *p, size_t size);
+/* malloc_usable_size and the free of a block without a class, past any stand-in. */
+size_t heap_usable_size(void *p);
+void heap_free_large(void *p);
 /* A large block as C sees it; sets ENOMEM. */
 void *large_block(struct span *span);
 /* A large block; drains the caches before it gives up. NULL: out of memory. */
@@ -53,6 +66,16 @@ GA_INLINE void free_inline(void *p)
         free_slow(p, (unsigned)class);
 }
 
+/* size_classes[0].size is 0, so one compare finds both what is no object and what is too small. */
+GA_INLINE void free_sized_inline(void *p, size_t size)
+{
+    size_t class = mheap_class_of(p);
+    if (GA_UNLIKELY(size > size_classes[class].size))
+        free_sized_slow(p, size);
+    else if (GA_UNLIKELY(!mcache_push(mcache_self(), class, p)))
+        free_slow(p, (unsigned)class);
+}
+
 GA_INLINE void *out_of_memory(void)
 {
     errno = ENOMEM;
@@ -63,11 +86,39 @@ GA_INLINE void *out_of_memory(void)
 
 /* align is a power of two. Sets ENOMEM. */
 void *alloc_aligned(size_t align, size_t size);
+/* The same past the thread's cache and any stand-in; align is more than MIN_ALIGN. NULL: out of
+ * memory. */
+void *heap_aligned(size_t align, size_t size);
 
 /* --- bad_pointer.c --- */
 
 /* p was given to `function`, but no block starts there: one line, and abort. */
 GA_NORETURN void bad_pointer(const void *p, const char *function);
+
+/* --- noscan.c --- */
+
+/* Whether p lies in a span of objects without pointers, whose class byte is 0. */
+GA_INLINE bool is_noscan(const struct span *span)
+{
+    return span && span->noscan && span->class != 0;
+}
+void *noscan_malloc(size_t size);
+void noscan_free(const struct span *span, void *p);
+void *noscan_realloc(const struct span *span, void *p, size_t size);
+
+/* After a slow path, with no lock held. */
+void after_slow_path(void);
+/* p's block has `size` bytes, but was freed as one of `believed`. */
+GA_NORETURN void bad_size(const void *p, size_t size, size_t believed);
+/* p's block was freed before. */
+GA_NORETURN void bad_freed(const void *p, unsigned class, const char *function);
+
+/* --- unwind_shared.c --- */
+
+/* Lets reports say who called; nothing in a static program. false: unwind_open has to be tried. */
+bool unwind_init(void);
+/* Tries once more, at a malloc called from there; false: not now either. */
+bool unwind_open(const void *caller);
 
 /* --- What this libc's headers don't declare --- */
 void free_sized(void *p, size_t size);

@@ -17,15 +17,23 @@
  */
 #include <string.h>
 
+#include "../gc/gc.h"
 #include "../mcentral/mcentral.h"
 #include "../scavenger/scavenger.h"
 #include "internal.h"
+#include "stand_in.h"
 
 /* Whoever links malloc from the static library gets the constructor with it. */
 __attribute__((used)) static const char *const linked = &init_linked;
 
 /* A block that realloc makes at least this long is placed where it can go on growing. */
 #define GROWING_MIN ((size_t)32 << 10)
+
+void after_slow_path(void)
+{
+    scavenger_tick();
+    gc_tick();
+}
 
 /* --- Allocating --- */
 
@@ -39,7 +47,7 @@ struct span *alloc_large(size_t size, size_t align)
     if (size > REQUEST_MAX || !mheap_init())
         return NULL;
     struct span *span = mheap_alloc_large(pages_for(size), align);
-    scavenger_tick();
+    after_slow_path();
     if (GA_LIKELY(span != NULL) || size > WINDOW_SIZE)
         return span;
     scavenger_drain();
@@ -59,17 +67,60 @@ GA_COLD static void *malloc_drained(unsigned class)
     return p ? p : out_of_memory();
 }
 
+/* Where some blocks are guarded: a magazine's worth of mallocs has passed, or a block without a
+ * class is wanted. NULL: an ordinary one will do. */
+static void *malloc_sampled(size_t size, unsigned class)
+{
+    return hardened_sample(size, class ? size_classes[class].magazine_capacity : 1);
+}
+
+/* malloc jumps to the slow path, so who called it is who called malloc. While it looks, others, and
+ * the mallocs that it makes itself, do without. */
+GA_COLD static void look_for_unwinder(const void *caller)
+{
+    __atomic_and_fetch(&hardened_modes, ~HARDENED_UNWINDER, __ATOMIC_RELAXED);
+    if (!unwind_open(caller))
+        __atomic_or_fetch(&hardened_modes, HARDENED_UNWINDER, __ATOMIC_RELAXED);
+}
+
+static void *alloc_of_class(unsigned class)
+{
+    void *p = mcache_alloc_slow(class);
+    after_slow_path();
+    return GA_LIKELY(p != NULL) ? p : malloc_drained(class);
+}
+
+void *malloc_of_class(unsigned class)
+{
+    void *p;
+    return mcache_pop(mcache_self(), class, &p) ? p : alloc_of_class(class);
+}
+
+/* The heap's own, where no mode that is on takes it up. */
+GA_INLINE void *malloc_unhardened(size_t size, unsigned class)
+{
+    return GA_LIKELY(class != 0) ? alloc_of_class(class) : malloc_large(size);
+}
+
+/* Without a thread cache every call comes here, and looks for the stand-in. */
 GA_NOINLINE void *malloc_slow(size_t size)
 {
-    if (GA_UNLIKELY(size > CLASS_SIZE_MAX))
-        return malloc_large(size);
     unsigned class = size_class_of(size);
     void *p;
-    if (GA_LIKELY(mcache_pop(mcache_self(), class, &p)))
+    if (GA_LIKELY(class && mcache_pop(mcache_self(), class, &p)))
         return p;
-    p = mcache_alloc_slow(class);
-    scavenger_tick();
-    return GA_LIKELY(p != NULL) ? p : malloc_drained(class);
+    if (GA_UNLIKELY(stand_in() != NULL))
+        return stand_in()->malloc(size);
+    if (GA_UNLIKELY(hardened_modes)) {
+        if (GA_UNLIKELY(hardened_modes & HARDENED_UNWINDER))
+            look_for_unwinder(__builtin_return_address(0));
+        if (hardened_modes & HARDENED_ALL)
+            return hardened_malloc(size);
+        p = malloc_sampled(size, class);
+        if (p)
+            return p;
+    }
+    return malloc_unhardened(size, class);
 }
 
 GA_EXPORT void *malloc(size_t size)
@@ -80,12 +131,21 @@ GA_EXPORT void *malloc(size_t size)
 /* From this size on calloc looks for memory that is zero already, rather than touch it. */
 #define ZERO_MIN ((size_t)4096)
 
+static void *zeroed(void *p, size_t size)
+{
+    return p ? memset(p, 0, size) : NULL;
+}
+
 /*
  * A block whose pages were never touched, if there's no free one at hand that was: to write zeros
  * over fresh pages would fetch them in. NULL: zero one of malloc's.
  */
 static void *calloc_fresh(size_t size)
 {
+    if (GA_UNLIKELY(stand_in() != NULL))
+        return zeroed(stand_in()->malloc(size), size);
+    if (GA_UNLIKELY(hardened_modes & HARDENED_ALL))
+        return hardened_calloc(size);
     if (size > CLASS_SIZE_MAX) {
         void *p = malloc_large(size);
         if (p)
@@ -96,7 +156,7 @@ static void *calloc_fresh(size_t size)
     if (mcache_has(class) || !mheap_init() || mcentral_has_full(class))
         return NULL;
     void *p = mcentral_take_zero(class);
-    scavenger_tick();
+    after_slow_path();
     return p;
 }
 
@@ -110,28 +170,83 @@ GA_EXPORT void *calloc(size_t count, size_t size)
         if (fresh || bytes > CLASS_SIZE_MAX)
             return fresh;
     }
-    void *p = malloc_inline(bytes);
-    if (GA_LIKELY(p != NULL))
-        memset(p, 0, bytes);
-    return p;
+    return zeroed(malloc_inline(bytes), bytes);
 }
 
 /* --- Freeing --- */
 
+static bool is_large_start(const struct span *span, const void *p)
+{
+    return span && span->state == SPAN_LARGE && (uintptr_t)p == span_address(span);
+}
+
+/*
+ * What has no class and isn't a large block: src/hardened's; where that serves all, a block from
+ * before it did, which goes back to its span; or a mistake.
+ */
+static void free_other(struct span *span, void *p, size_t size, const char *function)
+{
+    if (is_noscan(span))
+        noscan_free(span, p);
+    else if (GA_LIKELY(span && span->state >= SPAN_HARDENED))
+        hardened_free(span, p, size, function);
+    else if (span && span->state == SPAN_SMALL && hardened_modes & HARDENED_ALL)
+        mcentral_drain(span->class, &p, 1);
+    else
+        bad_pointer(p, function);
+}
+
+void heap_free_large(void *p)
+{
+    struct span *span = mheap_find_span(p);
+    if (GA_UNLIKELY(!is_large_start(span, p))) {
+        free_other(span, p, SIZE_UNKNOWN, "free");
+        return;
+    }
+    mheap_free_large(span);
+    after_slow_path();
+}
+
 GA_NOINLINE void free_slow(void *p, unsigned class)
 {
+    if (GA_UNLIKELY(stand_in() != NULL)) {
+        stand_in()->free(p, class);
+        return;
+    }
     if (GA_LIKELY(class != 0)) {
         mcache_free_slow(p, class);
-        scavenger_tick();
+        after_slow_path();
         return;
     }
     if (!p)
         return;
-    struct span *span = mheap_span_of(p);
-    if (GA_UNLIKELY(!span || span->class != 0 || (uintptr_t)p != span_address(span)))
-        bad_pointer(p, "free");
-    mheap_free_large(span);
-    scavenger_tick();
+    void *owner = mheap_owner_of(p);
+    if (owner)
+        hardened_free_owned(owner, p);
+    else
+        heap_free_large(p);
+}
+
+GA_COLD void free_sized_slow(void *p, size_t size)
+{
+    if (!p)
+        return;
+    unsigned class = (unsigned)mheap_class_of(p);
+    if (stand_in() != NULL) {
+        stand_in()->free(p, class);
+        return;
+    }
+    if (class)
+        bad_size(p, size_classes[class].size, size);
+    struct span *span = mheap_find_span(p);
+    if (!is_large_start(span, p)) {
+        free_other(span, p, size, "free");
+        return;
+    }
+    size_t whole = (size_t)span->pages << HEAP_PAGE_SHIFT;
+    if (size > whole)
+        bad_size(p, whole, size);
+    free_slow(p, 0);
 }
 
 GA_EXPORT void free(void *p)
@@ -144,8 +259,8 @@ GA_EXPORT void free(void *p)
 /* The span of a large block, which p must be. */
 static struct span *large_span(void *p, const char *function)
 {
-    struct span *span = mheap_span_of(p);
-    if (GA_UNLIKELY(!span || span->class != 0 || (uintptr_t)p != span_address(span)))
+    struct span *span = mheap_find_span(p);
+    if (GA_UNLIKELY(!is_large_start(span, p)))
         bad_pointer(p, function);
     return span;
 }
@@ -159,22 +274,65 @@ static void *copy_and_free(void *old, size_t bytes, void *new)
     return new;
 }
 
+static void *large_growing(size_t size)
+{
+    struct span *span = mheap_alloc_growing(pages_for(size));
+    scavenger_tick();
+    return large_block(span);
+}
+
 /* A block that grows out of its size class will as a rule grow on, by a little each time: it gets a
  * quarter more than it had, so that it moves half as often. */
 static void *grow_small(void *p, size_t old, size_t size)
 {
     void *new = NULL;
-    if (size < old + old / 4)
+    if (size > old && size < old + old / 4)
         size = old + old / 4;
     if (size >= GROWING_MIN)
-        new = large_block(mheap_alloc_growing(pages_for(size)));
+        new = large_growing(size);
     if (!new)
         new = malloc_inline(size);
-    return copy_and_free(p, old, new);
+    return copy_and_free(p, old < size ? old : size, new);
+}
+
+/* The size of a block whose pages have no class byte though it isn't large; 0: there's none. */
+static size_t size_of_other(void *p, const char *function)
+{
+    struct span *span = mheap_find_span(p);
+    if (span && span->state >= SPAN_HARDENED)
+        return hardened_usable_size(span, p, function);
+    bool early = span && span->state == SPAN_SMALL && hardened_modes & HARDENED_ALL;
+    return early && ((uintptr_t)p - span_address(span)) % span->size == 0 ? span->size : 0;
+}
+
+static bool is_other(const void *p)
+{
+    const struct span *span = mheap_find_span(p);
+    return span && (span->state >= SPAN_HARDENED ||
+                    (span->state == SPAN_SMALL && hardened_modes & HARDENED_ALL));
+}
+
+static void *realloc_other(void *p, size_t size)
+{
+    struct span *span = mheap_find_span(p);
+    size_t old = size_of_other(p, "realloc");
+    if (!old && span->state == SPAN_SMALL)
+        bad_pointer(p, "realloc");
+    if (span->state == SPAN_HARDENED && hardened_resize(span, p, size))
+        return p;
+    void *new =
+        hardened_modes &HARDENED_ALL ? hardened_malloc_growing(old, size) : malloc_inline(size);
+    if (!new)
+        return size <= old ? p : NULL;
+    memcpy(new, p, old < size ? old : size);
+    free_other(span, p, SIZE_UNKNOWN, "realloc");
+    return new;
 }
 
 static void *realloc_large(void *p, size_t size)
 {
+    if (is_other(p))
+        return realloc_other(p, size);
     struct span *span = large_span(p, "realloc");
     size_t old = (size_t)span->pages << HEAP_PAGE_SHIFT;
     if (size < GROWING_MIN && size < old / 2) {
@@ -189,8 +347,14 @@ static void *realloc_large(void *p, size_t size)
         scavenger_drain();
         resized = mheap_resize_large(span, pages);
     }
-    scavenger_tick();
+    after_slow_path();
     return large_block(resized);
+}
+
+static void *realloc_unclassed(void *p, size_t size)
+{
+    const struct span *span = mheap_span_of(p);
+    return GA_UNLIKELY(is_noscan(span)) ? noscan_realloc(span, p, size) : realloc_large(p, size);
 }
 
 GA_EXPORT void *realloc(void *p, size_t size)
@@ -203,11 +367,15 @@ GA_EXPORT void *realloc(void *p, size_t size)
     }
     if (GA_UNLIKELY(size > REQUEST_MAX))
         return out_of_memory();
+    if (GA_UNLIKELY(stand_in() != NULL))
+        return stand_in()->realloc(p, size);
     size_t class = mheap_class_of(p);
     if (class == 0)
-        return realloc_large(p, size);
+        return realloc_unclassed(p, size);
+    if (GA_UNLIKELY(mcache_freed_last(class, p)))
+        bad_freed(p, (unsigned)class, "realloc");
     size_t old = size_classes[class].size;
-    if (size > old)
+    if (size + size_class_padding > old)
         return grow_small(p, old, size);
     /* A block that shrinks to less than half moves, if there's something to be had by it. */
     if (size >= old / 2 || size_class_of(size) == class)
@@ -224,28 +392,49 @@ GA_EXPORT void *reallocarray(void *p, size_t count, size_t size)
     return realloc(p, bytes);
 }
 
+static size_t usable_size_of_other(void *p)
+{
+    size_t size = size_of_other(p, "malloc_usable_size");
+    if (!size && mheap_find_span(p)->state == SPAN_SMALL)
+        bad_pointer(p, "malloc_usable_size");
+    return size;
+}
+
+size_t heap_usable_size(void *p)
+{
+    size_t class = mheap_class_of(p);
+    if (class && GA_UNLIKELY(mcache_freed_last(class, p)))
+        bad_freed(p, (unsigned)class, "malloc_usable_size");
+    if (class)
+        return size_classes[class].size;
+    const struct span *span = mheap_span_of(p);
+    if (GA_UNLIKELY(is_noscan(span)))
+        return span->size;
+    if (is_other(p))
+        return usable_size_of_other(p);
+    return (size_t)large_span(p, "malloc_usable_size")->pages << HEAP_PAGE_SHIFT;
+}
+
 GA_EXPORT size_t malloc_usable_size(void *p)
 {
     if (!p)
         return 0;
-    size_t class = mheap_class_of(p);
-    if (class)
-        return size_classes[class].size;
-    return (size_t)large_span(p, "malloc_usable_size")->pages << HEAP_PAGE_SHIFT;
+    if (GA_UNLIKELY(stand_in() != NULL))
+        return stand_in()->usable_size(p);
+    return heap_usable_size(p);
 }
 
-/* C23: the size and the alignment are hints that this allocator doesn't need. */
+/* C23: a size larger than the block is a mistake that every mode reports; one that isn't exactly
+ * what was asked for, only src/hardened can tell: realloc leaves blocks in larger classes. */
 GA_EXPORT void free_sized(void *p, size_t size)
 {
-    (void)size;
-    free_inline(p);
+    free_sized_inline(p, size);
 }
 
 GA_EXPORT void free_aligned_sized(void *p, size_t align, size_t size)
 {
     (void)align;
-    (void)size;
-    free_inline(p);
+    free_sized_inline(p, size);
 }
 
 /* --- The names by which glibc's own parts, and some programs, call these --- */

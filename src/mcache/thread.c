@@ -3,7 +3,7 @@
  * thread.c: which cache a thread has, from its first malloc to after its last destructor.
  *
  *   mcache_none --first slow path--> a cache --last destructor round--> mcache_none, thread_gone
- * set
+ * set; with GOALLOC=count mcache_none for ever
  *
  * Place: mcache.c's slow paths ask for the thread's cache; the C library calls the destructor.
  *
@@ -18,6 +18,7 @@
 #include <limits.h>
 #include <pthread.h>
 
+#include "../mcentral/mcentral.h"
 #include "../os/lock.h"
 #include "internal.h"
 
@@ -31,9 +32,13 @@ struct mcache mcache_none = {
     .loaded = {[0 ... SIZE_CLASS_COUNT - 1] = &mcache_none_magazine.magazine},
 };
 
-__thread struct mcache *mcache_current __attribute__((tls_model("initial-exec"))) = &mcache_none;
+__thread struct mcache *mcache_current __attribute__((tls_model("initial-exec"), used)) =
+    &mcache_none;
 /* Not NULL once this thread's cache has been given up. */
-static __thread void *thread_gone __attribute__((tls_model("initial-exec"), used));
+extern GA_HIDDEN __thread void *mcache_thread_gone __attribute__((tls_model("initial-exec")));
+__thread void *mcache_thread_gone __attribute__((tls_model("initial-exec"), used));
+
+void (*mcache_flush_too)(struct mcache *cache);
 
 static struct {
     struct lock lock;
@@ -45,6 +50,11 @@ static struct {
     atomic_bool key_made; /* release once key is valid, acquire by who uses it */
 } registry;
 
+/* Of caches that went cold; guarded by the registry's lock. */
+static struct mcache_counts cold_counts;
+
+static bool uncached; /* no thread gets a cache; written before main */
+
 static void set_current(struct mcache *cache)
 {
     GA_TLS_STORE(mcache_current, cache);
@@ -53,7 +63,7 @@ static void set_current(struct mcache *cache)
 static bool is_gone(void)
 {
     void *gone;
-    GA_TLS_LOAD(gone, thread_gone);
+    GA_TLS_LOAD(gone, mcache_thread_gone);
     return gone != NULL;
 }
 
@@ -61,7 +71,7 @@ static bool is_gone(void)
 
 static struct mcache *make_cache(void)
 {
-    struct mcache *cache = mheap_meta_alloc(sizeof(*cache));
+    struct mcache *cache = mheap_meta_alloc(sizeof(struct counted_mcache));
     if (!cache)
         return NULL;
     for (unsigned class = 0; class < SIZE_CLASS_COUNT; class ++) {
@@ -116,11 +126,12 @@ struct mcache *mcache_attached(void)
     struct mcache *cache = mcache_self();
     if (GA_LIKELY(cache != &mcache_none))
         return cache;
-    cache = is_gone() ? NULL : take_cache();
+    cache = is_gone() || uncached ? NULL : take_cache();
     if (!cache)
         return NULL;
     /* First the cache, then the key: pthread_setspecific may itself call malloc. */
     cache->destructor_rounds = 0;
+    cache->thread = 0;
     set_current(cache);
     if (registry.key_made)
         pthread_setspecific(registry.key, cache);
@@ -129,11 +140,25 @@ struct mcache *mcache_attached(void)
 
 /* --- A thread's end --- */
 
+/* Lock held. A cache without a thread hands its counts over, so that it need not be looked at. */
+static void collect_counts(struct mcache *cache)
+{
+    struct mcache_counts *counts = mcache_counts(cache);
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++) {
+        cold_counts.allocs[class] += counts->allocs[class];
+        cold_counts.frees[class] += counts->frees[class];
+    }
+    *counts = (struct mcache_counts){0};
+}
+
 /* Not under the lock: a bad object ends the process, whose handler of SIGABRT may start threads. */
 static void flush_to_cold(struct mcache *cache)
 {
     mcache_flush(cache);
+    if (mcache_flush_too)
+        mcache_flush_too(cache);
     lock_acquire(&registry.lock);
+    collect_counts(cache);
     push_idle(&registry.cold, cache);
     lock_release(&registry.lock);
 }
@@ -164,7 +189,7 @@ static void destroy(void *value)
         return;
     }
     set_current(&mcache_none);
-    GA_TLS_STORE(thread_gone, cache);
+    GA_TLS_STORE(mcache_thread_gone, cache);
     retire(cache);
 }
 
@@ -177,6 +202,18 @@ void mcache_init_process(void)
     struct mcache *cache = mcache_self();
     if (registry.key_made && cache != &mcache_none)
         pthread_setspecific(registry.key, cache);
+}
+
+void mcache_give_up(void)
+{
+    struct mcache *cache = mcache_self();
+    uncached = true;
+    if (cache == &mcache_none)
+        return;
+    set_current(&mcache_none);
+    if (registry.key_made)
+        pthread_setspecific(registry.key, NULL);
+    flush_to_cold(cache);
 }
 
 /* --- Flushing --- */
@@ -203,6 +240,55 @@ void mcache_flush_idle(void)
         flush_to_cold(cache);
 }
 
+atomic_uint mcache_requests;
+
+/* --- Caches whose threads don't come by --- */
+
+struct taken {
+    struct magazine *of_class[SIZE_CLASS_COUNT]; /* lists */
+};
+
+static void take(struct magazine **slot, struct magazine **list)
+{
+    struct magazine *magazine = mcache_take(slot);
+    if (magazine) {
+        magazine->next = *list;
+        *list = magazine;
+    }
+}
+
+static void take_all_but_loaded(struct mcache *cache, struct taken *taken)
+{
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++) {
+        take(&cache->previous[class], &taken->of_class[class]);
+        take(&cache->reserve[class], &taken->of_class[class]);
+    }
+}
+
+/* Not under the lock, as above. */
+static void give_taken(const struct taken *taken)
+{
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
+        for (struct magazine *magazine = taken->of_class[class], *next; magazine; magazine = next) {
+            next = magazine->next;
+            mcentral_give(class, magazine);
+        }
+}
+
+void mcache_take_from_sleepers(bool all)
+{
+    struct taken taken = {{NULL}};
+    lock_acquire(&registry.lock);
+    for (struct mcache *cache = registry.all; cache; cache = cache->next_cache) {
+        unsigned visits = GA_LOAD_ANY(cache->visits);
+        if (all || visits == cache->visits_seen)
+            take_all_but_loaded(cache, &taken);
+        cache->visits_seen = visits;
+    }
+    lock_release(&registry.lock);
+    give_taken(&taken);
+}
+
 /* --- Fork --- */
 
 void mcache_lock_for_fork(void)
@@ -220,30 +306,134 @@ void mcache_reset_in_child(void)
     lock_reset(&registry.lock);
 }
 
-/* --- Statistics --- */
+/* --- The collector --- */
 
-/* Another thread's magazines change while this reads; counts are clamped, never trusted. */
-static size_t count_class(const struct mcache *cache, unsigned class)
+void mcache_acquire_all(void)
 {
-    const struct magazine *loaded = __atomic_load_n(&cache->loaded[class], __ATOMIC_RELAXED);
-    const struct magazine *previous = __atomic_load_n(&cache->previous[class], __ATOMIC_RELAXED);
-    void **top = __atomic_load_n(&cache->top[class], __ATOMIC_RELAXED);
-    size_t held = loaded->capacity - (size_t)((void **)loaded - top);
-    size_t count = held <= loaded->capacity ? held : 0;
-    if (previous)
-        count += __atomic_load_n(&previous->count, __ATOMIC_RELAXED);
-    return count;
+    lock_acquire(&registry.lock);
 }
 
+void mcache_release_all(void)
+{
+    lock_release(&registry.lock);
+}
+
+struct visit {
+    uint32_t round;
+    void (*visit)(void *object, void *context);
+    void *context;
+};
+
+static void visit_slots(const struct visit *v, struct magazine *magazine, size_t count)
+{
+    void **slots = magazine_slots(magazine);
+    magazine->seen = v->round;
+    for (size_t i = 0; i < count; i++)
+        v->visit(slots[i], v->context);
+}
+
+/*
+ * The thread may stand between any two instructions. While it exchanges its magazines `top` may not
+ * belong to `loaded`: then the magazine stays unseen. In the midst of a malloc or a free the
+ * topmost object may be counted or not; a register holds it as well.
+ */
+static void visit_class(const struct visit *v, const struct mcache *cache, unsigned class)
+{
+    struct magazine *loaded = cache->loaded[class];
+    struct magazine *others[] = {cache->previous[class], cache->reserve[class]};
+    size_t held = (size_t)(cache->top[class] - magazine_slots(loaded));
+    if (loaded->capacity && held <= loaded->capacity)
+        visit_slots(v, loaded, held);
+    for (size_t i = 0; i < 2; i++)
+        if (others[i] && others[i] != loaded && others[i]->count <= others[i]->capacity)
+            visit_slots(v, others[i], others[i]->count);
+}
+
+void mcache_visit_cached(uint32_t round, void (*visit)(void *object, void *context), void *context)
+{
+    struct visit v = {round, visit, context};
+    for (const struct mcache *cache = registry.all; cache; cache = cache->next_cache)
+        for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
+            visit_class(&v, cache, class);
+}
+
+/* --- Statistics --- */
+
+/*
+ * Another thread's magazines change while this reads; counts are clamped, never trusted. A top that
+ * isn't the loaded magazine's is of another moment, with an exchange between.
+ */
+static void count_magazines(const struct mcache *cache, unsigned class, struct mcache_stats *out)
+{
+    const struct magazine *loaded = __atomic_load_n(&cache->loaded[class], __ATOMIC_ACQUIRE);
+    if (loaded == &mcache_none_magazine.magazine)
+        return; /* a class that the thread hasn't used, or is just flushing */
+    enum { OTHERS = 2 };
+    const struct magazine *others[OTHERS] = {
+        __atomic_load_n(&cache->previous[class], __ATOMIC_RELAXED),
+        __atomic_load_n(&cache->reserve[class], __ATOMIC_RELAXED),
+    };
+    void **top = __atomic_load_n(&cache->top[class], __ATOMIC_RELAXED);
+    size_t before = __atomic_load_n(&loaded->count, __ATOMIC_RELAXED);
+    size_t held = loaded->capacity - (size_t)((void **)loaded - top);
+    if (held <= loaded->capacity) {
+        out->objects[class] += held;
+        out->allocs[class] += before > held ? before - held : 0;
+        out->frees[class] += held > before ? held - before : 0;
+    }
+    for (size_t i = 0; i < OTHERS; i++)
+        if (others[i])
+            out->objects[class] += __atomic_load_n(&others[i]->count, __ATOMIC_RELAXED);
+}
+
+/* An exchange has a magazine counted: what is read before and after one doesn't belong together. */
+#define COUNT_TRIES 4
+
+static void count_class(struct mcache *cache, unsigned class, struct mcache_stats *out)
+{
+    const struct mcache_counts *counts = mcache_counts(cache);
+    const size_t objects = out->objects[class];
+    const uint64_t allocs = out->allocs[class], frees = out->frees[class];
+    for (int tries = 0; tries < COUNT_TRIES; tries++) {
+        uint64_t allocated = __atomic_load_n(&counts->allocs[class], __ATOMIC_ACQUIRE);
+        uint64_t freed = __atomic_load_n(&counts->frees[class], __ATOMIC_ACQUIRE);
+        out->objects[class] = objects;
+        out->allocs[class] = allocs + allocated;
+        out->frees[class] = frees + freed;
+        count_magazines(cache, class, out);
+        if (allocated == __atomic_load_n(&counts->allocs[class], __ATOMIC_RELAXED) &&
+            freed == __atomic_load_n(&counts->frees[class], __ATOMIC_RELAXED))
+            return;
+    }
+}
+
+static void count_cache(struct mcache *cache, struct mcache_stats *out)
+{
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
+        count_class(cache, class, out);
+}
+
+/* Of idle caches those on the warm list; cold ones are empty, and their counts collected. */
 void mcache_read_stats(struct mcache_stats *out)
 {
     *out = (struct mcache_stats){0};
     lock_acquire(&registry.lock);
-    for (const struct mcache *cache = registry.all; cache; cache = cache->next_cache) {
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++) {
+        out->allocs[class] = cold_counts.allocs[class];
+        out->frees[class] = cold_counts.frees[class];
+    }
+    for (struct mcache *cache = registry.all; cache; cache = cache->next_cache) {
         out->caches++;
         out->idle += cache->idle;
-        for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
-            out->objects[class] += count_class(cache, class);
+        if (!cache->idle)
+            count_cache(cache, out);
     }
+    for (struct mcache *cache = registry.warm; cache; cache = cache->next_idle)
+        count_cache(cache, out);
     lock_release(&registry.lock);
+}
+
+size_t mcache_footprint(void)
+{
+    return round_up(sizeof(struct counted_mcache), GA_CACHE_LINE);
 }

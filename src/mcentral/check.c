@@ -38,18 +38,21 @@ static void check_magazine(unsigned class, struct magazine *magazine)
 static void check_class(unsigned class)
 {
     struct mcentral *central = &mcentrals[class];
-    unsigned full = 0;
+    size_t full = 0, objects = 0;
     for (struct magazine *m = central->full; m; m = m->next, full++) {
         require(m->count > 0, "the depot holds an empty magazine", class);
         check_magazine(class, m);
+        objects += m->count;
     }
     require(full == central->full_count, "the depot is miscounted", class);
+    require(objects == central->in_depot, "the depot's objects are miscounted", class);
     for (struct magazine *m = central->empty; m; m = m->next)
         require(m->count == 0, "the stock holds a full magazine", class);
     uint32_t before = 0;
     for (uint32_t at = central->spans; at; at = mheap_span_at(at)->next) {
         const struct span *span = mheap_span_at(at);
-        require(span->state == SPAN_SMALL && span->class == class, "a wrong span", class);
+        require(span->state == SPAN_SMALL && span->class == class % SIZE_CLASS_COUNT,
+                "a wrong span", class);
         require(span->listed && span->prev == before, "the list is broken", class);
         require(span->used == bits_set(span), "a span's objects are miscounted", class);
         require(span->used > 0 && span->used < span->objects, "a span shouldn't be listed", class);
@@ -59,7 +62,7 @@ static void check_class(unsigned class)
 
 void mcentral_check(void)
 {
-    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++) {
+    for (unsigned class = 1; class < MCENTRAL_COUNT; class ++) {
         lock_acquire(&mcentrals[class].lock);
         check_class(class);
         lock_release(&mcentrals[class].lock);
@@ -69,13 +72,13 @@ void mcentral_check(void)
 void mcentral_read_stats(unsigned class, struct mcentral_stats *out)
 {
     struct mcentral *central = &mcentrals[class];
-    *out = (struct mcentral_stats){0};
     lock_acquire(&central->lock);
-    out->spans = central->span_count;
-    out->objects_out = central->objects_out;
-    for (const struct magazine *m = central->full; m; m = m->next, out->magazines++)
-        out->objects_in_depot += m->count;
-    for (const struct magazine *m = central->empty; m; m = m->next)
-        out->magazines++;
+    const struct mcentral *noscan = &mcentrals[mcentral_noscan(class)];
+    out->spans = central->span_count + GA_LOAD_ANY(noscan->span_count);
+    out->objects_out = central->objects_out + GA_LOAD_ANY(noscan->objects_out);
+    out->objects_in_depot = central->in_depot;
+    out->magazines = magazines_made[class];
+    out->allocs = central->allocs + GA_LOAD_ANY(noscan->allocs);
+    out->frees = central->frees + GA_LOAD_ANY(noscan->frees);
     lock_release(&central->lock);
 }

@@ -8,14 +8,18 @@
  * Invariants:
  *   - every magazine in `full` holds at least one object, every one in `empty` none;
  *   - full_count is the length of `full`; a magazine is added only below the class's
- *     depot_limit, which falls while memory is given back.
+ *     depot_limit, which falls while memory is given back;
+ *   - in_depot is the sum of their counts.
  * Locking: one lock a class. Fork: all of them are held, in order of class (src/libc/fork.c).
  */
+#include "../mheap/marks.h"
+#include "../os/report.h"
 #include "internal.h"
 
-struct mcentral mcentrals[SIZE_CLASS_COUNT];
+struct mcentral mcentrals[MCENTRAL_COUNT];
+uint32_t magazines_made[SIZE_CLASS_COUNT];
 
-static atomic_bool lean_depots; /* relaxed: a magazine more or less */
+atomic_bool mcentral_lean;
 
 /*
  * How many full magazines a depot keeps before it drains one into the spans. A depot hands out
@@ -24,8 +28,8 @@ static atomic_bool lean_depots; /* relaxed: a magazine more or less */
  */
 static uint32_t depot_limit(unsigned class)
 {
-    if (atomic_load_explicit(&lean_depots, memory_order_relaxed))
-        return LEAN_DEPOT;
+    if (mcentral_is_lean())
+        return 0;
     return size_classes[class].size <= 1024 ? 128 : 192;
 }
 
@@ -67,6 +71,13 @@ static void count_out(unsigned class)
         atomic_store_explicit(&depot_least, left, memory_order_relaxed);
 }
 
+void mcentral_count_spare(long bytes)
+{
+    long left = atomic_fetch_add_explicit(&depot_bytes, bytes, memory_order_relaxed) + bytes;
+    if (left < atomic_load_explicit(&depot_least, memory_order_relaxed))
+        atomic_store_explicit(&depot_least, left, memory_order_relaxed);
+}
+
 static void push(struct magazine **list, struct magazine *magazine)
 {
     magazine->next = *list;
@@ -84,15 +95,24 @@ static struct magazine *pop(struct magazine **list)
 static void push_full(struct mcentral *central, unsigned class, struct magazine *magazine)
 {
     push(&central->full, magazine);
-    if (++central->full_count > LEAN_DEPOT)
+    central->in_depot += magazine->count;
+    if (++central->full_count > SMALL_DEPOT)
         count_in(class);
 }
 
 static struct magazine *pop_full(struct mcentral *central, unsigned class)
 {
     struct magazine *magazine = pop(&central->full);
-    if (magazine && central->full_count-- > LEAN_DEPOT)
+    if (!magazine)
+        return NULL;
+    if (GA_UNLIKELY(magazine->capacity != size_classes[class].magazine_capacity ||
+                    magazine->count - 1 >= magazine->capacity))
+        report_fatal("broken central: a magazine of size class %u", class);
+    central->in_depot -= magazine->count;
+    if (central->full_count-- > SMALL_DEPOT)
         count_out(class);
+    if (central->full_count < central->least_full)
+        central->least_full = central->full_count;
     return magazine;
 }
 
@@ -104,7 +124,7 @@ static void put_full(struct mcentral *central, unsigned class, struct magazine *
         return;
     }
     objects_drain(class, magazine_slots(magazine), magazine->count);
-    magazine->count = 0;
+    GA_STORE_ANY(magazine->count, 0);
     push(&central->empty, magazine);
 }
 
@@ -127,15 +147,28 @@ bool mcentral_has_full(unsigned class)
     return has;
 }
 
+static size_t floor_and_slots_of(unsigned class)
+{
+    return (size_classes[class].magazine_capacity + MAGAZINE_FLOOR) * sizeof(void *);
+}
+
+size_t magazine_footprint(unsigned class)
+{
+    return round_up(floor_and_slots_of(class) + sizeof(struct magazine), GA_CACHE_LINE);
+}
+
+/* Lock held. */
 static struct magazine *make_magazine(unsigned class)
 {
-    uint32_t capacity = size_classes[class].magazine_capacity;
-    size_t floor_and_slots = (capacity + MAGAZINE_FLOOR) * sizeof(void *);
+    size_t floor_and_slots = floor_and_slots_of(class);
     char *memory = mheap_meta_alloc(floor_and_slots + sizeof(struct magazine));
     if (!memory)
         return NULL;
     struct magazine *magazine = (struct magazine *)(memory + floor_and_slots);
-    magazine->capacity = capacity;
+    magazine->capacity = size_classes[class].magazine_capacity;
+    magazine->all = mcentrals[class].all;
+    mcentrals[class].all = magazine;
+    magazines_made[class]++;
     return magazine;
 }
 
@@ -163,40 +196,60 @@ void mcentral_give(unsigned class, struct magazine *magazine)
     lock_release(&central->lock);
 }
 
+/* Lock held. */
+static void trim(struct mcentral *central, unsigned class, uint32_t keep)
+{
+    while (central->full_count > keep) {
+        struct magazine *magazine = pop_full(central, class);
+        objects_drain(class, magazine_slots(magazine), magazine->count);
+        GA_STORE_ANY(magazine->count, 0);
+        push(&central->empty, magazine);
+    }
+}
+
 void mcentral_trim(unsigned class, uint32_t keep)
 {
     struct mcentral *central = &mcentrals[class];
     lock_acquire(&central->lock);
-    while (central->full_count > keep) {
-        struct magazine *magazine = pop_full(central, class);
-        objects_drain(class, magazine_slots(magazine), magazine->count);
-        magazine->count = 0;
-        push(&central->empty, magazine);
-    }
+    trim(central, class, keep);
+    lock_release(&central->lock);
+}
+
+void mcentral_trim_unneeded(unsigned class)
+{
+    struct mcentral *central = &mcentrals[class];
+    lock_acquire(&central->lock);
+    uint32_t unneeded = central->least_full;
+    trim(central, class, central->full_count - unneeded);
+    central->least_full = central->full_count;
     lock_release(&central->lock);
 }
 
 void mcentral_set_lean(bool lean)
 {
-    atomic_store_explicit(&lean_depots, lean, memory_order_relaxed);
+    atomic_store_explicit(&mcentral_lean, lean, memory_order_relaxed);
 }
 
 /* --- Fork --- */
 
+static unsigned
+    frozen; /* how many centrals are, over a fork: the second half only with a collector */
+
 void mcentral_lock_all(void)
 {
-    for (unsigned class = 0; class < SIZE_CLASS_COUNT; class ++)
+    frozen = mheap_marks_enabled() ? MCENTRAL_COUNT : SIZE_CLASS_COUNT;
+    for (unsigned class = 0; class < frozen; class ++)
         lock_freeze(&mcentrals[class].lock);
 }
 
 void mcentral_unlock_all(void)
 {
-    for (unsigned class = SIZE_CLASS_COUNT; class -- > 0;)
+    for (unsigned class = frozen; class -- > 0;)
         lock_thaw(&mcentrals[class].lock);
 }
 
 void mcentral_reset_in_child(void)
 {
-    for (unsigned class = 0; class < SIZE_CLASS_COUNT; class ++)
+    for (unsigned class = 0; class < frozen; class ++)
         lock_reset(&mcentrals[class].lock);
 }

@@ -23,8 +23,12 @@
 
 struct magazine {
     struct magazine *next; /* on a list; guarded by that list's lock */
-    uint32_t count;        /* objects in it, while it isn't loaded; its holder */
+    struct magazine *all;  /* the class's next older one; constant once listed */
+    uint32_t count;        /* objects in it; while it is loaded, when it was; its holder */
     uint32_t capacity;     /* constant */
+    const void *giver;     /* the cache it came to the depot from; whoever gives it */
+    uint64_t given_at;     /* when, by that cache's traffic; the same */
+    uint32_t seen;         /* the collector's round that found it; every lock held */
 };
 
 GA_INLINE void **magazine_slots(struct magazine *magazine)

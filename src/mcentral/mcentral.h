@@ -14,16 +14,32 @@
 #include "../goalloc.h"
 #include "../os/lock.h"
 #include "../size_classes/size_classes.h"
+#include "../mheap/mheap.h"
 #include "magazine.h"
+
+/*
+ * With a collector there is a second central for each size class, for objects that hold no
+ * pointers: the collector looks at a span's kind, not at an object's. No magazine ever holds such
+ * an object, and their pages have class byte 0, so that free's fast path declines them.
+ */
+#define MCENTRAL_COUNT (2 * SIZE_CLASS_COUNT)
+GA_INLINE unsigned mcentral_noscan(unsigned class)
+{
+    return class + SIZE_CLASS_COUNT;
+}
 
 struct mcentral {
     struct lock lock;
     uint32_t spans;         /* list of spans with both free and used objects; guarded by lock */
     struct magazine *full;  /* depot: holding at least one object; guarded by lock */
     struct magazine *empty; /* stock; guarded by lock */
+    struct magazine *all;   /* every magazine of the class ever made; guarded by lock */
     uint32_t full_count;    /* length of `full`; guarded by lock */
-    size_t span_count;      /* spans of this class; guarded by lock */
+    uint32_t least_full;    /* the least it was since mcentral_trim_unneeded; guarded by lock */
+    uint32_t in_depot;      /* objects in its magazines; guarded by lock */
+    uint32_t span_count;    /* spans of this class; guarded by lock */
     size_t objects_out;     /* bits set in them: with users or in magazines; guarded by lock */
+    uint64_t allocs, frees; /* past all threads' caches, ever; guarded by lock */
 } __attribute__((aligned(GA_CACHE_LINE)));
 
 /* --- For a thread's cache --- */
@@ -41,6 +57,9 @@ void mcentral_give(unsigned class, struct magazine *magazine);
 unsigned mcentral_fill(unsigned class, void **objects, unsigned want);
 /* Returns objects to their spans. Aborts with a line on one that isn't an object in use. */
 void mcentral_drain(unsigned class, void *const *objects, unsigned count);
+/* One object past the thread's cache, to and from the program. NULL: out of memory. */
+void *mcentral_take_one(unsigned class);
+void mcentral_give_one(unsigned class, void *p);
 /* Whether the depot has a magazine to give. */
 bool mcentral_has_full(unsigned class);
 /* An object whose bytes are zero, of a class with at most 64 objects to a span. Cheaper than
@@ -48,19 +67,35 @@ bool mcentral_has_full(unsigned class);
  */
 void *mcentral_take_zero(unsigned class);
 
+/* --- Objects without pointers, one at a time --- */
+
+/* NULL: out of memory. */
+void *mcentral_take_noscan(unsigned class);
+/* p lies in a span of such objects. Aborts with a line on one that isn't in use. */
+void mcentral_free_noscan(const struct span *span, void *p);
+
 /* --- For the scavenger --- */
 
-/* Bytes of objects in all depots beyond LEAN_DEPOT magazines each: what a trim to that would drain.
+/* Bytes of objects in all depots beyond SMALL_DEPOT magazines each, which aren't worth a look.
  * Approximate while threads run. */
+#define SMALL_DEPOT 2
 size_t mcentral_depot_bytes(void);
 /* The least they were since the last call: what nobody needed. */
 size_t mcentral_take_depot_least(void);
+/* Counts bytes that src/hardened keeps for later, as depots do; negative: they went. */
+void mcentral_count_spare(long bytes);
 /* Drains all but `keep` of the depot's magazines. */
 void mcentral_trim(unsigned class, uint32_t keep);
-/* While memory is being given back the depots hold next to nothing: one small object that lies in a
- * magazine keeps its whole span from being freed. */
-#define LEAN_DEPOT 2
+/* Drains as many of the depot's magazines as nobody has needed since the last call. */
+void mcentral_trim_unneeded(unsigned class);
+/* While memory is being given back the depots hold nothing, and a cache that is full is drained:
+ * one small object that lies in a magazine keeps its whole span from being freed. */
 void mcentral_set_lean(bool lean);
+extern GA_HIDDEN atomic_bool mcentral_lean; /* relaxed: a magazine more or less */
+GA_INLINE bool mcentral_is_lean(void)
+{
+    return atomic_load_explicit(&mcentral_lean, memory_order_relaxed);
+}
 
 /* --- Life, statistics, checks --- */
 void mcentral_lock_all(void);
@@ -68,9 +103,38 @@ void mcentral_unlock_all(void);
 void mcentral_reset_in_child(void);
 
 struct mcentral_stats {
-    size_t spans, objects_out, objects_in_depot, magazines;
+    size_t spans, objects_out, objects_in_depot;
+    size_t magazines;       /* ever made; they are never given back */
+    uint64_t allocs, frees; /* past all threads' caches; the others are in struct mcache_stats */
 };
 void mcentral_read_stats(unsigned class, struct mcentral_stats *out);
+/* Bytes that a magazine of the class takes. */
+size_t magazine_footprint(unsigned class);
 void mcentral_check(void);
+
+/* --- For the collector --- */
+
+/* Bytes of objects that are with users or in magazines. Approximate while threads run. */
+size_t mcentral_bytes_out(void);
+
+void mcentral_acquire_all(void);
+void mcentral_release_all(void);
+
+/* With every lock held and the world stopped: the objects in the depots, of which nobody else
+ * knows. They and the stock's magazines count as seen. */
+typedef void mcentral_visit(void *object, void *context);
+void mcentral_visit_depots(uint32_t round, mcentral_visit *visit, void *context);
+/* What lies, or may lie, in magazines that nobody has said to have seen: those that a stopped
+ * thread holds in its hands, so to speak, between a depot and its cache. Among it are objects in
+ * use. After the thread caches were asked. */
+void mcentral_visit_in_hand(uint32_t round, mcentral_visit *visit, void *context);
+
+/* What became of a span that starts at `page`, if one of objects does that waits to be swept. */
+struct mcentral_swept {
+    size_t bytes, objects;           /* in use, but not reached */
+    size_t live_bytes, live_objects; /* reached */
+};
+/* Frees them when `free_them` says so; else only notes them as doomed. */
+struct mcentral_swept mcentral_sweep(size_t page, bool free_them);
 
 #endif

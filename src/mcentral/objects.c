@@ -15,13 +15,14 @@
  */
 #include <string.h>
 
-#include "../os/os.h"
+#include "../os/misuse.h"
 #include "../os/report.h"
+#include "../mheap/marks.h"
 #include "internal.h"
 
 /* --- The list of spans with free objects --- */
 
-static void list_add(struct mcentral *central, struct span *span)
+void spans_add(struct mcentral *central, struct span *span)
 {
     span->listed = true;
     span->prev = 0;
@@ -31,8 +32,18 @@ static void list_add(struct mcentral *central, struct span *span)
     central->spans = span->page;
 }
 
-static void list_remove(struct mcentral *central, struct span *span)
+/* The span and its neighbours agree; else something wrote over what isn't its own. */
+static bool is_linked(const struct mcentral *central, const struct span *span)
 {
+    bool before =
+        span->prev ? mheap_span_at(span->prev)->next == span->page : central->spans == span->page;
+    return before && (!span->next || mheap_span_at(span->next)->prev == span->page);
+}
+
+void spans_remove(struct mcentral *central, struct span *span)
+{
+    if (GA_UNLIKELY(!is_linked(central, span)))
+        report_fatal("broken central: the list of spans at page %u", span->page);
     span->listed = false;
     if (span->next)
         mheap_span_at(span->next)->prev = span->prev;
@@ -40,6 +51,18 @@ static void list_remove(struct mcentral *central, struct span *span)
         mheap_span_at(span->prev)->next = span->next;
     else
         central->spans = span->next;
+}
+
+void span_relist(struct mcentral *central, struct span *span)
+{
+    if (span->used == 0 && GA_LIKELY(!mheap_marks.marking)) {
+        if (span->listed)
+            spans_remove(central, span);
+        central->span_count--;
+        mheap_free_span(span);
+    } else if (span->used < span->objects && !span->listed) {
+        spans_add(central, span);
+    }
 }
 
 /* --- Out --- */
@@ -50,7 +73,7 @@ static unsigned take_from_span(struct span *span, void **end, unsigned want)
     uintptr_t base = span_address(span);
     unsigned taken = 0;
     for (unsigned word = 0; taken < want && word < SPAN_OBJECTS_MAX / 64; word++) {
-        uint64_t bits = span->bits[word];
+        uint64_t bits = span->bits[word], before = bits;
         while (~bits && taken < want) {
             unsigned bit = (unsigned)__builtin_ctzl(~bits);
             bits |= UINT64_C(1) << bit;
@@ -58,10 +81,19 @@ static unsigned take_from_span(struct span *span, void **end, unsigned want)
             taken++;
         }
         span->bits[word] = bits;
+        if (GA_UNLIKELY(mheap_marks.marking))
+            marks_add(span->page, word, bits & ~before);
     }
     span->used = (uint16_t)(span->used + taken);
     span->zero &= ~span->bits[0];
     return taken;
+}
+
+static struct span *alloc_span(unsigned class)
+{
+    if (class < SIZE_CLASS_COUNT)
+        return mheap_alloc_span(class);
+    return mheap_alloc_noscan_span(class - SIZE_CLASS_COUNT);
 }
 
 static unsigned fill(unsigned class, void **objects, unsigned want)
@@ -71,26 +103,29 @@ static unsigned fill(unsigned class, void **objects, unsigned want)
     while (got < want) {
         struct span *span = mheap_span_at(central->spans);
         if (!central->spans) {
-            span = mheap_alloc_span(class);
+            span = alloc_span(class);
             if (!span)
                 break;
             central->span_count++;
-            list_add(central, span);
+            spans_add(central, span);
         }
+        sweep_before_taking(central, span);
         unsigned available = (unsigned)(span->objects - span->used);
         unsigned part = want - got < available ? want - got : available;
         got += take_from_span(span, objects + got + part, part);
         if (span->used == span->objects)
-            list_remove(central, span);
+            spans_remove(central, span);
     }
     central->objects_out += got;
     return got;
 }
 
 /* A listed span with an object that is still zero: only the list's head is looked at. */
-static struct span *find_zero(const struct mcentral *central)
+static struct span *find_zero(struct mcentral *central)
 {
     struct span *span = central->spans ? mheap_span_at(central->spans) : NULL;
+    if (span)
+        sweep_before_taking(central, span);
     return span && span->zero & ~span->bits[0] ? span : NULL;
 }
 
@@ -103,7 +138,7 @@ static struct span *make_zero(struct mcentral *central, unsigned class)
     mheap_zero_fresh(span);
     span->zero = ~UINT64_C(0);
     central->span_count++;
-    list_add(central, span);
+    spans_add(central, span);
     return span;
 }
 
@@ -120,10 +155,13 @@ void *mcentral_take_zero(unsigned class)
         p = (void *)(span_address(span) + (size_t)index * span->size);
         span->bits[0] |= UINT64_C(1) << index;
         span->zero &= ~(UINT64_C(1) << index);
+        if (GA_UNLIKELY(mheap_marks.marking))
+            marks_add(span->page, 0, UINT64_C(1) << index);
         span->used++;
         central->objects_out++;
+        central->allocs++;
         if (span->used == span->objects)
-            list_remove(central, span);
+            spans_remove(central, span);
     }
     lock_release(&central->lock);
     return p;
@@ -135,15 +173,26 @@ void *mcentral_take_zero(unsigned class)
 GA_NORETURN GA_COLD static void bad_object(const void *p, unsigned class, const char *kind)
 {
     lock_release(&mcentrals[class].lock);
-    report_fatal("%s: %p (size class %u of %u bytes, thread %u)", kind, (void *)(uintptr_t)p, class,
-                 size_classes[class].size, os_thread_id());
+    unsigned row = class % SIZE_CLASS_COUNT;
+    misuse_report(&(struct misuse){
+        .what = kind, .address = p, .class = row, .class_size = size_classes[row].size});
 }
 
-static void return_object(struct mcentral *central, unsigned class, const void *p)
+static unsigned span_central(const struct span *span)
+{
+    return span->noscan ? mcentral_noscan(span->class) : span->class;
+}
+
+static struct span *span_of_object(const void *p, unsigned class)
 {
     struct span *span = mheap_span_of(p);
-    if (GA_UNLIKELY(!span || span->class != class))
+    if (GA_UNLIKELY(!span || span_central(span) != class))
         bad_object(p, class, "free of a block that was freed before");
+    return span;
+}
+
+static void clear_bit(struct span *span, unsigned class, const void *p)
+{
     size_t offset = (uintptr_t)p - span_address(span);
     size_t index = (offset * span->inverse) >> 32;
     if (GA_UNLIKELY(index * span->size != offset || index >= span->objects))
@@ -151,23 +200,33 @@ static void return_object(struct mcentral *central, unsigned class, const void *
     uint64_t bit = UINT64_C(1) << index % 64;
     if (GA_UNLIKELY(!(span->bits[index / 64] & bit)))
         bad_object(p, class, "double free");
+    if (GA_UNLIKELY(mheap_marks.audit))
+        audit_free(span, index);
     span->bits[index / 64] &= ~bit;
-    span->used--;
-    if (span->used == 0) {
-        if (span->listed)
-            list_remove(central, span);
-        central->span_count--;
-        mheap_free_span(span);
-    } else if (!span->listed) {
-        list_add(central, span);
-    }
 }
 
+/* `count` of the span's bits were cleared. */
+static void gave_back(struct mcentral *central, struct span *span, unsigned count)
+{
+    span->used = (uint16_t)(span->used - count);
+    span_relist(central, span);
+}
+
+/* Blocks are often freed in the order in which they were allocated, so that many in a row lie in
+ * one span: it is looked up once for all of them. */
 void objects_drain(unsigned class, void *const *objects, unsigned count)
 {
     struct mcentral *central = &mcentrals[class];
-    for (unsigned i = 0; i < count; i++)
-        return_object(central, class, objects[i]);
+    for (unsigned i = 0; i < count;) {
+        struct span *span = span_of_object(objects[i], class);
+        uintptr_t base = span_address(span), length = (uintptr_t)span->pages << HEAP_PAGE_SHIFT;
+        unsigned from = i;
+        do {
+            clear_bit(span, class, objects[i]);
+            i++;
+        } while (i < count && (uintptr_t)objects[i] - base < length);
+        gave_back(central, span, i - from);
+    }
     central->objects_out -= count;
 }
 
@@ -179,9 +238,38 @@ unsigned mcentral_fill(unsigned class, void **objects, unsigned want)
     return got;
 }
 
+void *mcentral_take_one(unsigned class)
+{
+    void *p = NULL;
+    lock_acquire(&mcentrals[class].lock);
+    mcentrals[class].allocs += fill(class, &p, 1);
+    lock_release(&mcentrals[class].lock);
+    return p;
+}
+
+void mcentral_give_one(unsigned class, void *p)
+{
+    lock_acquire(&mcentrals[class].lock);
+    objects_drain(class, &p, 1);
+    mcentrals[class].frees++;
+    lock_release(&mcentrals[class].lock);
+}
+
 void mcentral_drain(unsigned class, void *const *objects, unsigned count)
 {
     lock_acquire(&mcentrals[class].lock);
     objects_drain(class, objects, count);
     lock_release(&mcentrals[class].lock);
+}
+
+/* --- Objects without pointers --- */
+
+void *mcentral_take_noscan(unsigned class)
+{
+    return mcentral_take_one(mcentral_noscan(class));
+}
+
+void mcentral_free_noscan(const struct span *span, void *p)
+{
+    mcentral_give_one(mcentral_noscan(span->class), p);
 }

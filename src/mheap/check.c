@@ -38,11 +38,13 @@ static void check_span(const struct span *span, struct sums *sums)
 {
     for (size_t i = span->page; i < (size_t)span->page + span->pages; i++) {
         require(page_span_load(i) == span->page, "a page leads to another span", i);
-        require(class_byte(i) == span->class, "a page has another class than its span", i);
+        require(class_byte(i) == (mheap.hidden || span->noscan ? 0 : span->class),
+                "a page has another class than its span", i);
         require(i == span->page || mheap_span_at(i)->state == SPAN_NONE, "a span in a span", i);
     }
-    bool large = span->state == SPAN_LARGE;
-    require(large == (span->class == 0), "a span's state contradicts its class", span->page);
+    bool large = span->state == SPAN_LARGE || span->state == SPAN_DEAD;
+    bool small = span->state == SPAN_SMALL;
+    require(small == (span->class != 0), "a span's state contradicts its class", span->page);
     sums->in_use += (size_t)span->pages << HEAP_PAGE_SHIFT;
     sums->large += large ? (size_t)span->pages << HEAP_PAGE_SHIFT : 0;
     sums->large_blocks += large;
@@ -106,6 +108,7 @@ void mheap_read_stats(struct mheap_stats *out)
     lock_acquire(&mheap.meta_lock);
     out->meta += mheap.meta_end - mheap.meta_start;
     lock_release(&mheap.meta_lock);
+    out->span_bytes = mheap.arenas_mapped * sizeof(((struct arena *)NULL)->spans);
     lock_release(&mheap.lock);
 }
 
@@ -113,6 +116,12 @@ void mheap_read_levels(struct mheap_levels *out)
 {
     out->in_use = GA_LOAD_ANY(mheap.stats.in_use);
     out->free_dirty = GA_LOAD_ANY(mheap.stats.free_dirty);
+}
+
+size_t mheap_own_bytes(void)
+{
+    size_t records = GA_LOAD_ANY(mheap.arenas_mapped) * ARENA_RECORD_SIZE;
+    return records + (GA_LOAD_ANY(mheap.meta_at) - mheap.meta_start);
 }
 
 size_t mheap_take_peak(void)

@@ -17,6 +17,7 @@
  */
 #include "../os/os.h"
 #include "internal.h"
+#include "marks.h"
 
 struct mheap mheap;
 struct mheap_view mheap_view;
@@ -31,6 +32,11 @@ struct mheap_view mheap_view;
  * a malloc and free pair).
  */
 #define CLASS_TABLE_SHIFT 0xa40
+/*
+ * From this size on the kernel is asked whether it would ever back so much: the heap's own mappings
+ * don't count with it, and what describes a terabyte takes half a gigabyte itself.
+ */
+#define MUCH_PAGES ((size_t)1 << 30 >> HEAP_PAGE_SHIFT)
 /* A heap that finds itself walled in gives up after this many arenas. */
 #define MAX_SKIPS 4096
 
@@ -58,10 +64,10 @@ static bool map_tables(size_t end)
         uintptr_t at = mheap_view.records + mheap.arenas_mapped * ARENA_RECORD_SIZE;
         if (os_map_at(at, more) != OS_MAPPED)
             return false;
-        mheap.arenas_mapped = arenas;
+        GA_STORE_ANY(mheap.arenas_mapped, arenas);
         mheap.stats.meta += more;
     }
-    return true;
+    return !mheap_marks_enabled() || marks_map(end);
 }
 
 /* Maps `pages` at the heap's end, or tells why not. */
@@ -73,6 +79,7 @@ static enum os_map_result map_pages(size_t pages)
     enum os_map_result result = os_map_at(mheap_page_address(top), pages << HEAP_PAGE_SHIFT);
     if (result != OS_MAPPED)
         return result;
+    advise_mapping(mheap_page_address(top), pages << HEAP_PAGE_SHIFT);
     mheap.stats.mapped += pages << HEAP_PAGE_SHIFT;
     set_end(top + pages);
     run_insert(top, pages);
@@ -107,6 +114,8 @@ static size_t free_at_end(void)
  */
 bool grow_heap(size_t pages)
 {
+    if (pages >= MUCH_PAGES && !os_would_hold(pages << HEAP_PAGE_SHIFT))
+        return false;
     size_t half = round_down(mheap.stats.mapped / 2, CHUNK_SIZE) >> HEAP_PAGE_SHIFT;
     size_t usual = half < CHUNK_PAGES ? CHUNK_PAGES : half > ARENA_PAGES ? ARENA_PAGES : half;
     for (int skips = 0; skips < MAX_SKIPS; skips++) {
@@ -156,6 +165,7 @@ static bool map_first_chunk(void)
     if (!map_tables(start + CHUNK_PAGES) ||
         os_map_at(mheap_page_address(start), CHUNK_SIZE) != OS_MAPPED)
         return false;
+    advise_mapping(mheap_page_address(start), CHUNK_SIZE);
     mheap.stats.mapped = CHUNK_SIZE;
     set_end(start + CHUNK_PAGES);
     run_insert(start, CHUNK_PAGES);

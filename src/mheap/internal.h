@@ -6,8 +6,12 @@
  * runs.c   free runs: bins, splitting, merging, dirty bits
  * spans.c  spans of objects, and looking up an address
  * large.c  large blocks
+ * owned.c  spans of src/hardened's
+ * advice.c huge pages
  * meta.c   memory for the library's own structures
+ * marks.c  the collector's table of mark bits
  * check.c  the invariants as code
+ * resident.c  what of it all has memory
  */
 #ifndef GOALLOC_MHEAP_INTERNAL_H
 #define GOALLOC_MHEAP_INTERNAL_H
@@ -15,10 +19,11 @@
 #include "mheap.h"
 
 /*
- * Free runs by length: one bin for each length below EXACT_BINS pages, then four to a doubling.
+ * Free runs by length: one bin for each length below EXACT_BINS pages, then four to a doubling, up
+ * to a run as long as the window.
  */
 #define EXACT_BINS 256
-#define RUN_BINS   (EXACT_BINS + 4 * (WINDOW_SHIFT - HEAP_PAGE_SHIFT - 8))
+#define RUN_BINS   (EXACT_BINS + 4 * (WINDOW_SHIFT - HEAP_PAGE_SHIFT - 8) + 1)
 
 struct mheap {
     struct lock lock;
@@ -27,14 +32,15 @@ struct mheap {
     uint8_t *classes;                        /* the class table, to write; constant once set */
     uintptr_t tables;                        /* where it begins; constant once set */
     size_t class_bytes_mapped;               /* of the class table; guarded by lock */
-    size_t arenas_mapped;                    /* records mapped; guarded by lock */
+    size_t arenas_mapped;                    /* records mapped; guarded by lock; read without */
     size_t limit;                            /* the page behind the window; constant once set */
     struct mheap_stats stats;                /* guarded by lock; two fields are read without it */
     size_t peak_in_use;                      /* since mheap_take_peak; guarded by lock */
     struct lock meta_lock;
     uintptr_t meta_start; /* constant once set */
-    uintptr_t meta_at;    /* next free byte; guarded by meta_lock */
+    uintptr_t meta_at;    /* next free byte; guarded by meta_lock; read without */
     uintptr_t meta_end;   /* end of what is mapped; guarded by meta_lock */
+    bool hidden;          /* no page has a class byte any more; guarded by lock */
     atomic_bool ready;    /* set with release when the first chunk is there */
 };
 extern struct mheap mheap;
@@ -48,6 +54,20 @@ extern struct mheap mheap;
 
 /* Maps at least `pages` more at the heap's end and frees them into the bins. */
 bool grow_heap(size_t pages);
+
+/* --- marks.c; lock held --- */
+
+/* Maps the table of mark bits for all pages below `end`; false: no memory. */
+bool marks_map(size_t end);
+/* A new span's entry: nothing marked, nothing to sweep. */
+void marks_clear(size_t first_page);
+
+/* --- advice.c --- */
+
+/* Tells the kernel about huge pages under a mapping that is new. */
+void advise_mapping(uintptr_t address, size_t size);
+/* Puts fresh memory in the place of a mapping of ours. */
+bool map_over(uintptr_t address, size_t size);
 
 /* --- runs.c; lock held --- */
 
@@ -88,6 +108,11 @@ GA_INLINE void add_free_dirty(long pages)
 {
     GA_STORE_ANY(mheap.stats.free_dirty, mheap.stats.free_dirty + (size_t)pages * HEAP_PAGE);
 }
+
+/* --- large.c; lock held --- */
+
+/* Takes `pages` whose address is a multiple of `align` out of a run; 0 where there's no memory. */
+size_t take_aligned(size_t pages, size_t align);
 
 /* --- spans.c; lock held --- */
 

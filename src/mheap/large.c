@@ -10,15 +10,19 @@
  * run eight times as long as the block. Growing is then a matter of taking the pages behind it.
  * When something lies there after all, the kernel moves the pages to a new place (mremap); no byte
  * is copied. A mapping so moved doesn't merge with its neighbours, which is why their number is
- * bounded, and why the pages are mapped afresh when the block is freed.
+ * bounded, and why the pages are mapped afresh when the block is freed. Where the kernel refuses
+ * that, the span stays unsettled: in use, but nobody's, until a later call has more luck. So does a
+ * place that was lost to a move that failed half-way.
  *
- * Invariants: a large span's class is 0; `moved` spans have exactly one mapping of their own.
+ * Invariants: a large span's class is 0; `moved` spans have exactly one mapping of their own, and
+ * moved_now counts them, unsettled ones too.
  * Locking: takes the heap's lock; a block's owner may read its span without it.
  */
 #include <string.h>
 
 #include "../os/os.h"
 #include "internal.h"
+#include "marks.h"
 
 /* Moved mappings split the heap's: each costs two of the 65,530 that the kernel allows. */
 #define MAX_MOVED 64
@@ -29,32 +33,84 @@
 /* The gap left for other spans before a growing block, at most. */
 #define MAX_GAP (4 * CHUNK_PAGES)
 
-static size_t moved_now; /* spans whose `moved` is set; guarded by the heap's lock */
+/* Once the kernel has refused to split a mapping, which it does where the process has as many as it
+ * may, this many blocks are copied before it is asked again. */
+#define MOVES_PAUSED 64
+
+static size_t moved_now;    /* spans whose `moved` is set; guarded by the heap's lock */
+static size_t moves_paused; /* blocks to copy before the next try; guarded by the heap's lock */
+static uint32_t unsettled;  /* list of unsettled spans; guarded by the heap's lock */
+
+/* Lock held. Fresh pages in the place of a span's, which then merge with their neighbours. */
+static bool map_afresh(struct span *span)
+{
+    if (!map_over(span_address(span), (size_t)span->pages << HEAP_PAGE_SHIFT))
+        return false;
+    moved_now -= span->moved;
+    span->moved = false;
+    return true;
+}
+
+/* Lock held. The span is nobody's, but no page of it may be given out. */
+static void leave_unsettled(struct span *span)
+{
+    span_state_store(span, SPAN_UNSETTLED);
+    span->next = unsettled;
+    unsettled = span->page;
+}
+
+/* Lock held. Frees what was left unsettled, as far as the kernel allows it now. */
+static void settle_leftovers(void)
+{
+    while (GA_UNLIKELY(unsettled != 0)) {
+        struct span *span = mheap_span_at(unsettled);
+        if (!map_afresh(span))
+            return;
+        unsettled = span->next;
+        span_destroy(span, false);
+    }
+}
+
+static void uncount_large(const struct span *span)
+{
+    mheap.stats.large -= (size_t)span->pages << HEAP_PAGE_SHIFT;
+    mheap.stats.large_blocks--;
+}
 
 static struct span *make_large(size_t page, size_t pages)
 {
     struct span *span = span_init(page, pages, SPAN_LARGE, 0);
     mheap.stats.large += pages << HEAP_PAGE_SHIFT;
     mheap.stats.large_blocks++;
+    if (GA_UNLIKELY(mheap_marks.marking))
+        marks_add(page, 0, 1);
+    mheap.stats.large_allocs++;
+    mheap.stats.large_alloc_bytes += pages << HEAP_PAGE_SHIFT;
     return span;
+}
+
+size_t take_aligned(size_t pages, size_t align)
+{
+    size_t slack = (align >> HEAP_PAGE_SHIFT) - 1;
+    if (pages >= WINDOW_PAGES || slack >= WINDOW_PAGES)
+        return 0;
+    settle_leftovers();
+    size_t run = run_find(pages + slack);
+    if (!run && grow_heap(pages + slack))
+        run = run_find(pages + slack);
+    if (!run)
+        return 0;
+    uintptr_t address = mheap_page_address(run);
+    size_t offset = (round_up(address, align) - address) >> HEAP_PAGE_SHIFT;
+    run_take(run, offset, pages);
+    return run + offset;
 }
 
 struct span *mheap_alloc_large(size_t pages, size_t align)
 {
-    size_t slack = (align >> HEAP_PAGE_SHIFT) - 1;
-    struct span *span = NULL;
-    if (pages > WINDOW_PAGES || slack > WINDOW_PAGES)
-        return NULL;
     lock_acquire(&mheap.lock);
-    size_t run = run_find(pages + slack);
-    if (!run && grow_heap(pages + slack))
-        run = run_find(pages + slack);
-    if (run) {
-        uintptr_t address = mheap_page_address(run);
-        size_t offset = (round_up(address, align) - address) >> HEAP_PAGE_SHIFT;
-        run_take(run, offset, pages);
-        span = make_large(run + offset, pages);
-    }
+    size_t page = take_aligned(pages, align);
+    struct span *span = page ? make_large(page, pages) : NULL;
     lock_release(&mheap.lock);
     return span;
 }
@@ -80,9 +136,10 @@ static size_t take_growing(size_t pages)
 
 struct span *mheap_alloc_growing(size_t pages)
 {
-    if (pages > WINDOW_PAGES)
+    if (pages >= WINDOW_PAGES)
         return NULL;
     lock_acquire(&mheap.lock);
+    settle_leftovers();
     size_t page = take_growing(pages);
     struct span *span = page ? make_large(page, pages) : NULL;
     lock_release(&mheap.lock);
@@ -93,7 +150,7 @@ struct span *mheap_alloc_growing(size_t pages)
 static void shrink(struct span *span, size_t keep)
 {
     size_t page = span->page + keep, pages = span->pages - keep;
-    bool zero = span->moved && os_map_over(mheap_page_address(page), pages << HEAP_PAGE_SHIFT);
+    bool zero = span->moved && map_over(mheap_page_address(page), pages << HEAP_PAGE_SHIFT);
     __atomic_store_n(&span->pages, (uint32_t)keep, __ATOMIC_RELAXED);
     subtract_in_use(pages);
     mheap.stats.large -= pages << HEAP_PAGE_SHIFT;
@@ -129,30 +186,33 @@ static bool extend(struct span *span, size_t pages)
     __atomic_store_n(&span->pages, (uint32_t)pages, __ATOMIC_RELAXED);
     add_in_use(more);
     mheap.stats.large += more << HEAP_PAGE_SHIFT;
+    mheap.stats.large_alloc_bytes += more << HEAP_PAGE_SHIFT;
     return true;
 }
 
-/*
- * Lock held. Puts fresh pages in the place of a moved mapping, so that it merges again with its
- * neighbours. true: the pages are zero now.
- */
-static bool settle(struct span *span)
+/* Lock held. The marker may be looking at the span: its memory goes back, itself stays. */
+GA_COLD static void let_die(struct span *span)
 {
-    if (!os_map_over(span_address(span), (size_t)span->pages << HEAP_PAGE_SHIFT))
-        return false;
-    span->moved = false;
-    moved_now--;
-    return true;
+    size_t bytes = (size_t)span->pages << HEAP_PAGE_SHIFT;
+    if (!span->moved && os_page_size() <= HEAP_PAGE)
+        os_release(span_address(span), bytes);
+    span_state_store(span, SPAN_DEAD);
 }
 
-/* Lock held. */
+/* Lock held. Fresh pages are zero. */
 static void destroy_large(struct span *span, bool dirty)
 {
-    if (span->moved && settle(span))
-        dirty = false;
-    mheap.stats.large -= (size_t)span->pages << HEAP_PAGE_SHIFT;
-    mheap.stats.large_blocks--;
-    span_destroy(span, dirty);
+    bool moved = span->moved;
+    if (GA_UNLIKELY(mheap_marks.marking)) {
+        let_die(span);
+        return;
+    }
+    uncount_large(span);
+    settle_leftovers();
+    if (moved && !map_afresh(span))
+        leave_unsettled(span);
+    else
+        span_destroy(span, dirty && !moved);
 }
 
 enum move {
@@ -161,29 +221,43 @@ enum move {
     MOVE_FAILED,  /* the destination is lost */
 };
 
-/*
- * Moves a block's pages without copying. Where the OS page is larger than ours a block may end
- * inside one, and its neighbour would move along: not there. A kernel that fails in the midst has
- * unmapped the destination already, which then has to be mapped again.
+/* Moves a block's pages without copying. A kernel that fails in the midst has unmapped the
+ * destination already, which then has to be mapped again; releasing it succeeds where it is there.
  */
 static enum move move_pages(const struct span *old, const struct span *new)
 {
     size_t bytes = (size_t)old->pages << HEAP_PAGE_SHIFT;
-    if (old->pages < MIN_MOVE_PAGES || os_page_size() > HEAP_PAGE)
+    /* The collector would take moved pages for unwritten ones. */
+    if (GA_LOAD_ANY(mheap_marks.marking))
         return MOVE_REFUSED;
     if (os_move_pages(span_address(old), span_address(new), bytes))
         return MOVE_DONE;
-    return os_map_over(span_address(new), bytes) ? MOVE_REFUSED : MOVE_FAILED;
+    bool is_there = os_release(span_address(new), bytes) || map_over(span_address(new), bytes);
+    return is_there ? MOVE_REFUSED : MOVE_FAILED;
 }
 
-/* Counts a moved mapping beforehand; false: there are as many as there may be. */
-static bool reserve_move(void)
+/*
+ * Counts a moved mapping beforehand; false: it isn't to be. Where the OS page is larger than ours a
+ * block may end inside one, and its neighbour would move along: not there.
+ */
+static bool reserve_move(const struct span *old)
 {
+    if (old->pages < MIN_MOVE_PAGES || os_page_size() > HEAP_PAGE)
+        return false;
     lock_acquire(&mheap.lock);
-    bool may = moved_now < MAX_MOVED;
+    bool may = moved_now < MAX_MOVED && moves_paused == 0;
+    moves_paused -= moves_paused > 0;
     moved_now += may;
     lock_release(&mheap.lock);
     return may;
+}
+
+/* Lock held. */
+static void note_refusal(void)
+{
+    moved_now--;
+    moves_paused = MOVES_PAUSED;
+    mheap.stats.moves_refused++;
 }
 
 /*
@@ -195,26 +269,43 @@ static struct span *relocate(struct span *old, size_t pages)
     struct span *new = mheap_alloc_growing(pages);
     if (!new)
         return NULL;
-    bool reserved = reserve_move();
+    bool reserved = reserve_move(old);
     enum move move = reserved ? move_pages(old, new) : MOVE_REFUSED;
     if (move == MOVE_REFUSED)
         memcpy((void *)span_address(new), (void *)span_address(old),
                (size_t)old->pages << HEAP_PAGE_SHIFT);
     lock_acquire(&mheap.lock);
-    moved_now -= reserved && move != MOVE_DONE;
+    if (reserved && move != MOVE_DONE)
+        note_refusal();
     new->moved = move == MOVE_DONE;
+    new->noscan = old->noscan;
     mheap.stats.moves += move == MOVE_DONE;
-    if (move != MOVE_FAILED)
+    if (move == MOVE_FAILED) {
+        uncount_large(new);
+        leave_unsettled(new);
+    } else {
         destroy_large(old, move != MOVE_DONE);
+    }
     lock_release(&mheap.lock);
-    /* A lost destination stays in use for good: nobody may be given its addresses. */
     return move == MOVE_FAILED ? NULL : new;
+}
+
+/* Lock held. The program frees or resizes a block that an audit has doomed: it was in reach. */
+static void note_false(const struct span *span)
+{
+    if (GA_LIKELY(!mheap_marks.audit) || !*marks_doomed(span->page))
+        return;
+    *marks_doomed(span->page) = 0;
+    atomic_fetch_add_explicit(&mheap_marks.false_frees, 1, memory_order_relaxed);
 }
 
 struct span *mheap_resize_large(struct span *span, size_t pages)
 {
     bool fits = true;
+    if (pages >= WINDOW_PAGES)
+        return NULL;
     lock_acquire(&mheap.lock);
+    note_false(span);
     if (pages < span->pages)
         shrink(span, pages);
     else if (pages > span->pages)
@@ -226,6 +317,40 @@ struct span *mheap_resize_large(struct span *span, size_t pages)
 void mheap_free_large(struct span *span)
 {
     lock_acquire(&mheap.lock);
+    note_false(span);
     destroy_large(span, true);
     lock_release(&mheap.lock);
+}
+
+/* Lock held. */
+static struct mheap_swept sweep_large(struct span *span, bool free_it)
+{
+    struct span_marks *marks = marks_of(span->page);
+    size_t bytes = (size_t)span->pages << HEAP_PAGE_SHIFT;
+    if (span_state_load(span) == SPAN_DEAD) {
+        destroy_large(span, true);
+        return (struct mheap_swept){0};
+    }
+    if (span_state_load(span) != SPAN_LARGE || !marks_is_unswept(span->page))
+        return (struct mheap_swept){0};
+    bool live = marks->mark[0] != 0;
+    *marks_swept(span->page) = mheap_marks.round;
+    marks->mark[0] = marks->scan[0] = 0;
+    if (live)
+        return (struct mheap_swept){.live = true, .live_bytes = bytes};
+    if (mheap_marks.audit && *marks_doomed(span->page))
+        return (struct mheap_swept){0};
+    if (mheap_marks.audit)
+        *marks_doomed(span->page) = 1;
+    if (free_it)
+        destroy_large(span, true);
+    return (struct mheap_swept){.bytes = bytes};
+}
+
+struct mheap_swept mheap_sweep_large(size_t page, bool free_it)
+{
+    lock_acquire(&mheap.lock);
+    struct mheap_swept swept = sweep_large(mheap_span_at(page), free_it);
+    lock_release(&mheap.lock);
+    return swept;
 }

@@ -33,7 +33,7 @@ void *mheap_meta_alloc(size_t size)
     lock_acquire(&mheap.meta_lock);
     if (mheap.meta_end - mheap.meta_at >= size || map_more(size)) {
         memory = (void *)mheap.meta_at;
-        mheap.meta_at += size;
+        GA_STORE_ANY(mheap.meta_at, mheap.meta_at + size);
     }
     lock_release(&mheap.meta_lock);
     return memory;

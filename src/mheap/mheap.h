@@ -28,10 +28,14 @@
 #include "../size_classes/size_classes.h"
 
 enum span_state {
-    SPAN_NONE = 0, /* not the first page of anything */
-    SPAN_FREE,     /* the first page of a free run */
-    SPAN_SMALL,    /* objects of a size class */
-    SPAN_LARGE,    /* one block without a class */
+    SPAN_NONE = 0,  /* not the first page of anything */
+    SPAN_FREE,      /* the first page of a free run */
+    SPAN_UNSETTLED, /* nobody's, until its pages can be mapped afresh (large.c) */
+    SPAN_DEAD,      /* a large block, freed while the collector marks; it ends with the sweep */
+    SPAN_SMALL,     /* objects of a size class; here begins what is in use */
+    SPAN_LARGE,     /* one block without a class */
+    SPAN_HARDENED, /* blocks of src/hardened's; no class byte, so every call comes to a slow path */
+    SPAN_GUARDED,  /* src/hardened's pool of sampled blocks; the same */
 };
 
 /*
@@ -52,7 +56,9 @@ struct span {
     uint32_t inverse; /* small: for dividing by the size; constant while in use */
     uint32_t size;    /* small: the class's size; constant while in use */
     uint64_t zero;    /* small, at most 64 objects: not yet given out, and zero; central lock */
-    uint64_t unused[3];
+    void *owner;      /* of whatever page: see mheap_owner_of; constant while in use */
+    uint64_t bare;    /* free run: the span structs of its other pages were released; heap lock */
+    bool noscan;      /* holds no pointers: the collector doesn't look inside; constant in use */
     uint64_t bits[SPAN_OBJECTS_MAX / 64]; /* set: with a user or in a magazine; central lock */
 };
 
@@ -139,6 +145,20 @@ GA_INLINE uintptr_t span_address(const struct span *span)
 
 /* The span in use that covers p, or NULL. p may be any address. */
 struct span *mheap_span_of(const void *p);
+/* The same, in line. */
+GA_INLINE struct span *mheap_find_span(const void *p)
+{
+    if (!mheap_spans_address(p))
+        return NULL;
+    size_t page = (uintptr_t)p >> HEAP_PAGE_SHIFT;
+    size_t first =
+        __atomic_load_n(&mheap_arena_of(page)->page_span[page % ARENA_PAGES], __ATOMIC_RELAXED);
+    if (!first)
+        return NULL;
+    struct span *span = mheap_span_at(first);
+    bool in_use = __atomic_load_n(&span->state, __ATOMIC_RELAXED) >= SPAN_SMALL;
+    return in_use && page - span->page < span->pages ? span : NULL;
+}
 
 /* What p is, for the report of a bad pointer. */
 enum mheap_place {
@@ -146,6 +166,7 @@ enum mheap_place {
     PLACE_FREE,    /* in pages that no span uses */
     PLACE_SMALL,   /* in a span of objects */
     PLACE_LARGE,   /* in a large block */
+    PLACE_OWNED,   /* in a span of src/hardened's */
 };
 enum mheap_place mheap_place_of(const void *p);
 
@@ -154,6 +175,8 @@ enum mheap_place mheap_place_of(const void *p);
 /* A span for the class, no bit set but those past the last object; NULL when out of memory. Its
  * `zero` bits are set if all its pages are clean. */
 struct span *mheap_alloc_span(unsigned class);
+/* The same for objects without pointers: its pages' class bytes stay 0. */
+struct span *mheap_alloc_noscan_span(unsigned class);
 /* The span has no bit set and is on no list. */
 void mheap_free_span(struct span *span);
 
@@ -168,6 +191,35 @@ struct span *mheap_alloc_growing(size_t pages);
  * copying where the kernel can. Returns its span, or NULL with the block as it was. */
 struct span *mheap_resize_large(struct span *span, size_t pages);
 void mheap_free_large(struct span *span);
+
+/* --- Spans for src/hardened, which keeps its own books of what is in them. --- */
+
+/* As mheap_alloc_large, in state SPAN_HARDENED or SPAN_GUARDED. */
+struct span *mheap_alloc_owned(size_t pages, size_t align, enum span_state state, void *owner);
+/* Has mheap_owner_of find the span's owner from each of these pages, or, with NULL, no more: before
+ * the span is freed. From its first page it is found anyway. */
+void mheap_set_owner(size_t page, size_t pages, void *owner);
+/* The owner of a page for which one was set; NULL for any other, and for what isn't the heap's. */
+GA_INLINE void *mheap_owner_of(const void *p)
+{
+    if (GA_UNLIKELY(!mheap_spans_address(p)))
+        return NULL;
+    return __atomic_load_n(&mheap_span_at((uintptr_t)p >> HEAP_PAGE_SHIFT)->owner,
+                           __ATOMIC_RELAXED);
+}
+/* The same, of a page for which one was set. */
+GA_INLINE void *mheap_known_owner_of(const void *p)
+{
+    return __atomic_load_n(&mheap_span_at((uintptr_t)p >> HEAP_PAGE_SHIFT)->owner,
+                           __ATOMIC_RELAXED);
+}
+/* `dirty`: the pages may hold bytes other than zero. */
+void mheap_free_owned(struct span *span, bool dirty);
+/* Every span of objects that was handed out so far loses its class bytes: frees of its objects come
+ * to the slow path from now on. Once, before other threads run. */
+void mheap_hide_classes(void);
+/* Whether all of a span's pages were zero when it was allocated. */
+bool mheap_was_clean(const struct span *span);
 
 /* Zeroes those pages of a span that weren't zero when it was allocated. Only before its first use.
  */
@@ -185,6 +237,8 @@ void *mheap_meta_alloc(size_t size);
 
 /* Maps the first chunk; false when even that isn't to be had. Idempotent, any thread. */
 bool mheap_init(void);
+/* Once, when the options are known: tells the kernel about huge pages under what is mapped. */
+void mheap_advise(void);
 void mheap_lock_for_fork(void);
 void mheap_unlock_after_fork(void);
 void mheap_reset_in_child(void);
@@ -194,6 +248,9 @@ struct mheap_levels {
     size_t in_use, free_dirty;
 };
 void mheap_read_levels(struct mheap_levels *out);
+/* The same for the library's own structures: metadata handed out and arena records, but not the
+ * class table, of which little is touched. */
+size_t mheap_own_bytes(void);
 /* The most that was in use since the last call. */
 size_t mheap_take_peak(void);
 
@@ -204,10 +261,20 @@ struct mheap_stats {
     size_t free_dirty; /* bytes of free pages not released */
     size_t large;      /* bytes in large blocks */
     size_t large_blocks;
-    size_t meta;  /* bytes mapped for metadata, tables and records */
-    size_t moves; /* large blocks that were moved without copying */
+    size_t meta;                /* bytes mapped for metadata, tables and records */
+    size_t moves;               /* large blocks that were moved without copying */
+    size_t moves_refused;       /* copied, since the kernel would not split a mapping */
+    uint64_t large_allocs;      /* large blocks allocated, ever ... */
+    uint64_t large_alloc_bytes; /* ... and their bytes, with what blocks grew by in place */
+    size_t released;            /* bytes given back to the kernel since the start */
+    size_t span_bytes; /* of meta: span structs, in use or not; only mheap_read_stats sets it */
 };
 void mheap_read_stats(struct mheap_stats *out);
+/* Bytes that have memory, by the kernel's account of each page. Some system calls. */
+struct mheap_resident {
+    size_t heap, metadata;
+};
+void mheap_read_resident(struct mheap_resident *out);
 /* Aborts with a line when an invariant is broken. */
 void mheap_check(void);
 

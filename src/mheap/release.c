@@ -4,6 +4,11 @@
  *
  * Place: src/scavenger decides when and how much; this does it. Calls src/os.
  *
+ * The longest runs go first, and a run from its end: pages are taken from its front.
+ *
+ * A long run's pages have span structs, too, of which only the first means anything: 16 KB a
+ * megabyte. Once pages were released, so are those.
+ *
  * Invariants: a released page is clean and stays in its run. Where the OS page is larger than ours
  * only whole OS pages inside the run are released.
  * Locking: the heap's lock is held during the system call, so that nobody takes the pages
@@ -16,20 +21,22 @@
 /* After so many refusals a release gives up: a program may have locked some of its memory, where
  * others are worth a try, or all of it. */
 #define MAX_REFUSALS 8
+/* Other threads may make new runs as fast as this goes through them. */
+#define MAX_STRIPS 64
 
-/* The first page from `page` on that is dirty, or `end`. */
-static size_t next_dirty(size_t page, size_t end)
+/* The page behind the last dirty one of [from, end), or `from`. */
+static size_t last_dirty_end(size_t from, size_t end)
 {
-    while (page < end) {
-        size_t in_arena = page % ARENA_PAGES, shift = in_arena % 64;
-        uint64_t word = mheap_arena_of(page)->dirty[in_arena / 64] >> shift;
+    while (end > from) {
+        size_t last = (end - 1) % ARENA_PAGES, unused = 63 - last % 64;
+        uint64_t word = mheap_arena_of(end - 1)->dirty[last / 64] << unused;
         if (word) {
-            page += (size_t)__builtin_ctzl(word);
-            return page < end ? page : end;
+            end -= (size_t)__builtin_clzl(word);
+            return end > from ? end : from;
         }
-        page += 64 - shift;
+        end -= 64 - unused < end - from ? 64 - unused : end - from;
     }
-    return end;
+    return from;
 }
 
 /* Lock held. Releases [from, page), as far as it is whole OS pages. Returns how many pages went. A
@@ -47,21 +54,22 @@ static size_t release_pages(size_t from, size_t page, size_t grain, unsigned *tr
     size_t pages = (stop - start) >> HEAP_PAGE_SHIFT;
     pages_set_dirty(start >> HEAP_PAGE_SHIFT, pages, false);
     add_free_dirty(-(long)pages);
+    mheap.stats.released += stop - start;
     return pages;
 }
 
 /* Lock held. Releases dirty pages of one run, about `want` of them. Returns how many went. */
 static size_t release_run(const struct span *run, size_t want, unsigned *tries)
 {
-    size_t end = (size_t)run->page + run->pages, released = 0;
+    size_t start = run->page, released = 0;
     size_t grain = os_page_size() > HEAP_PAGE ? os_page_size() : HEAP_PAGE;
-    size_t page = next_dirty(run->page, end);
-    while (page < end && released < want && *tries) {
-        size_t from = page;
-        while (page < end && page - from < want - released && page_is_dirty(page))
-            page++;
-        released += release_pages(from, page, grain, tries);
-        page = next_dirty(page, end);
+    size_t stop = last_dirty_end(start, start + run->pages);
+    while (stop > start && released < want && *tries) {
+        size_t from = stop;
+        while (from > start && stop - from < want - released && page_is_dirty(from - 1))
+            from--;
+        released += release_pages(from, stop, grain, tries);
+        stop = last_dirty_end(start, from);
     }
     return released;
 }
@@ -81,6 +89,46 @@ static size_t release_some(size_t want, unsigned *bin, unsigned *tries)
     return released;
 }
 
+/* --- Span structs --- */
+
+/* Lock held. Releases the span structs of [page, end), none of which is a run's or span's first. */
+static void release_structs(size_t page, size_t end)
+{
+    size_t grain = os_page_size();
+    for (size_t stop; page < end; page = stop) {
+        stop = (page / ARENA_PAGES + 1) * ARENA_PAGES;
+        stop = stop < end ? stop : end;
+        uintptr_t from = round_up((uintptr_t)mheap_span_at(page), grain);
+        uintptr_t to = round_down((uintptr_t)(mheap_span_at(stop - 1) + 1), grain);
+        if (from < to)
+            os_release(from, to - from);
+    }
+}
+
+/* Lock held. The first of the long runs that may have span structs to release. */
+static struct span *find_clothed(void)
+{
+    for (unsigned bin = EXACT_BINS; bin < RUN_BINS; bin++)
+        for (uint32_t at = mheap.bins[bin]; at; at = mheap_span_at(at)->next)
+            if (!mheap_span_at(at)->bare)
+                return mheap_span_at(at);
+    return NULL;
+}
+
+static bool strip_one(void)
+{
+    lock_acquire(&mheap.lock);
+    struct span *run = find_clothed();
+    if (run) {
+        release_structs((size_t)run->page + 1, (size_t)run->page + run->pages);
+        run->bare = true;
+    }
+    lock_release(&mheap.lock);
+    return run != NULL;
+}
+
+/* --- All together --- */
+
 size_t mheap_release(size_t bytes)
 {
     size_t want = pages_for(bytes), released = 0, step;
@@ -90,5 +138,7 @@ size_t mheap_release(size_t bytes)
         step = release_some(left < RELEASE_STEP ? left : RELEASE_STEP, &bin, &tries);
         released += step;
     } while (step && released < want);
+    for (unsigned strips = 0; released && strips < MAX_STRIPS && strip_one();)
+        strips++;
     return released << HEAP_PAGE_SHIFT;
 }

@@ -17,6 +17,7 @@
  */
 #include <limits.h>
 
+#include "../os/report.h"
 #include "internal.h"
 
 /* --- Bins --- */
@@ -41,9 +42,19 @@ static void bin_add(struct span *run)
     mheap.bin_used[bin / 64] |= UINT64_C(1) << bin % 64;
 }
 
+/* The run and its neighbours agree; else something wrote over what isn't its own. */
+static bool is_linked(const struct span *run, unsigned bin)
+{
+    bool before =
+        run->prev ? mheap_span_at(run->prev)->next == run->page : mheap.bins[bin] == run->page;
+    return before && (!run->next || mheap_span_at(run->next)->prev == run->page);
+}
+
 static void bin_remove(struct span *run)
 {
     unsigned bin = bin_of(run->pages);
+    if (GA_UNLIKELY(bin >= RUN_BINS || !is_linked(run, bin)))
+        report_fatal("broken heap: the list of free runs at page %u", run->page);
     if (run->next)
         mheap_span_at(run->next)->prev = run->prev;
     if (run->prev)
@@ -85,6 +96,20 @@ static size_t bin_best(unsigned bin, size_t pages, unsigned look_at)
 /* Runs of one bin that are compared where any of a longer bin would do. */
 #define LOOK_AT 32
 
+/* The lowest of the long runs, among the first so many: what is released is taken from their ends,
+ * so that low pages are likely to have memory still. */
+static size_t lowest_long(unsigned bin)
+{
+    size_t lowest = SIZE_MAX;
+    unsigned steps = 0;
+    for (; bin < RUN_BINS && steps < LOOK_AT; bin = bin_next_used(bin + 1))
+        for (uint32_t at = mheap.bins[bin]; at && steps < LOOK_AT; at = mheap_span_at(at)->next) {
+            lowest = at < lowest ? at : lowest;
+            steps++;
+        }
+    return lowest;
+}
+
 size_t run_find(size_t pages)
 {
     unsigned bin = bin_of(pages);
@@ -94,6 +119,8 @@ size_t run_find(size_t pages)
     if (best)
         return best;
     unsigned longer = bin_next_used(bin + 1);
+    if (bin < EXACT_BINS && longer >= EXACT_BINS && longer < RUN_BINS)
+        return lowest_long(longer);
     if (longer < RUN_BINS)
         return bin_best(longer, pages, LOOK_AT);
     return bin_best(bin, pages, UINT_MAX); /* rather than ask for more memory */
@@ -115,6 +142,7 @@ static void run_create(size_t page, size_t pages)
     run->page = (uint32_t)page;
     run->pages = (uint32_t)pages;
     run->class = 0;
+    run->bare = false;
     span_state_store(run, SPAN_FREE);
     page_span_store(page, page);
     page_span_store(page + pages - 1, page);
@@ -189,7 +217,8 @@ size_t pages_count_dirty(size_t page, size_t pages)
     for (size_t covered; pages; page += covered, pages -= covered) {
         uint64_t mask = word_mask(page, pages, &covered);
         uint64_t word = __atomic_load_n(dirty_word(page), __ATOMIC_RELAXED);
-        count += count_bits(word & mask);
+        word &= mask;
+        count += word == mask ? covered : count_bits(word); /* as a rule all are, or none */
     }
     return count;
 }

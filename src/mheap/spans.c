@@ -16,6 +16,7 @@
 
 #include "../os/os.h"
 #include "internal.h"
+#include "marks.h"
 
 static void set_class_bytes(size_t page, size_t pages, unsigned class)
 {
@@ -44,13 +45,15 @@ struct span *span_init(size_t page, size_t pages, enum span_state state, unsigne
     span->pages = (uint32_t)pages;
     span->next = span->prev = 0;
     span->class = (uint8_t) class;
-    span->moved = span->listed = false;
+    span->moved = span->listed = span->noscan = false;
     span->objects = size_classes[class].objects;
     span->used = 0;
     span->inverse = size_classes[class].inverse;
     span->size = size_classes[class].size;
     span_map_pages(span, page, pages);
-    if (class)
+    if (GA_UNLIKELY(mheap_marks_enabled()))
+        marks_clear(page);
+    if (class && !mheap.hidden)
         set_class_bytes(page, pages, class);
     span_state_store(span, state);
     add_in_use(pages);
@@ -76,7 +79,7 @@ static void init_bits(struct span *span)
         span->bits[i / 64] = ~UINT64_C(0) << i % 64;
 }
 
-struct span *mheap_alloc_span(unsigned class)
+static struct span *alloc_span(unsigned class, bool noscan)
 {
     size_t pages = size_classes[class].pages;
     struct span *span = NULL;
@@ -89,6 +92,9 @@ struct span *mheap_alloc_span(unsigned class)
         run_take(run, 0, pages);
         dirty = pages_count_dirty(run, pages) > 0;
         span = span_init(run, pages, SPAN_SMALL, class);
+        span->noscan = noscan;
+        if (noscan) /* nobody knows an address in it yet */
+            set_class_bytes(run, pages, 0);
     }
     lock_release(&mheap.lock);
     if (span) {
@@ -96,6 +102,16 @@ struct span *mheap_alloc_span(unsigned class)
         span->zero = dirty ? 0 : ~UINT64_C(0);
     }
     return span;
+}
+
+struct span *mheap_alloc_span(unsigned class)
+{
+    return alloc_span(class, false);
+}
+
+struct span *mheap_alloc_noscan_span(unsigned class)
+{
+    return alloc_span(class, true);
 }
 
 void mheap_free_span(struct span *span)
@@ -119,15 +135,7 @@ void mheap_zero_fresh(struct span *span)
 
 struct span *mheap_span_of(const void *p)
 {
-    if (!mheap_spans_address(p))
-        return NULL;
-    size_t page = (uintptr_t)p >> HEAP_PAGE_SHIFT, first = page_span_load(page);
-    if (!first)
-        return NULL;
-    struct span *span = mheap_span_at(first);
-    enum span_state state = span_state_load(span);
-    bool in_use = state == SPAN_SMALL || state == SPAN_LARGE;
-    return in_use && page - span->page < span->pages ? span : NULL;
+    return mheap_find_span(p);
 }
 
 enum mheap_place mheap_place_of(const void *p)
@@ -137,5 +145,8 @@ enum mheap_place mheap_place_of(const void *p)
     struct span *span = mheap_span_of(p);
     if (!span)
         return PLACE_FREE;
-    return span_state_load(span) == SPAN_SMALL ? PLACE_SMALL : PLACE_LARGE;
+    enum span_state state = span_state_load(span);
+    if (state >= SPAN_HARDENED)
+        return PLACE_OWNED;
+    return state == SPAN_SMALL ? PLACE_SMALL : PLACE_LARGE;
 }

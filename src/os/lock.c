@@ -6,11 +6,11 @@
  * handlers. Calls the futex.
  *
  * Invariants:
- *   - a thread that sleeps on LOCK_AWAITED has seen or set that word; whoever releases wakes one,
- * and the woken thread sets LOCK_AWAITED again, since it can't know whether others still sleep;
+ *   - a thread that sleeps on a held lock has seen or set LOCK_AWAITED; whoever releases wakes one,
+ * and the woken thread sets it again, since it can't know whether others still sleep;
  *   - nobody but lock_thaw and lock_reset changes LOCK_FROZEN, so a release of a frozen lock, which
  *     only the forking thread can come to, leaves it as it is;
- *   - lock_thaw wakes every sleeper: those that slept on LOCK_AWAITED when it was frozen, too.
+ *   - lock_thaw wakes every sleeper: those that slept when it was frozen, too.
  * Fork and signals: see src/libc/fork.c, which freezes every lock over a fork.
  */
 #include <errno.h>
@@ -48,19 +48,18 @@ static unsigned look(struct lock *lock)
 
 static void sleep_on(struct lock *lock, unsigned word)
 {
-    if (word == LOCK_HELD) {
-        unsigned expected = LOCK_HELD;
-        if (!atomic_compare_exchange_strong_explicit(&lock->word, &expected, LOCK_AWAITED,
+    if (word != LOCK_FROZEN && !(word & LOCK_AWAITED)) {
+        if (word == LOCK_FREE ||
+            !atomic_compare_exchange_strong_explicit(&lock->word, &word, word | LOCK_AWAITED,
                                                      memory_order_relaxed, memory_order_relaxed))
             return;
-        word = LOCK_AWAITED;
+        word |= LOCK_AWAITED;
     }
     /* Sequentially consistent: the sleeper sets the flag, then the kernel compares the word; a thaw
      * stores the word, then reads the flag. One of the two sees the other. */
     if (word == LOCK_FROZEN)
         atomic_store(&frozen_sleepers, true);
-    if (word != LOCK_FREE)
-        os_futex_wait(&lock->word, word);
+    os_futex_wait(&lock->word, word);
 }
 
 GA_COLD void lock_wait(struct lock *lock)
@@ -68,11 +67,11 @@ GA_COLD void lock_wait(struct lock *lock)
     if (look(lock) == LOCK_FROZEN && forks())
         return;
     for (int i = 0; i < SPINS; i++) {
-        if (look(lock) == LOCK_FREE && try_acquire(lock, LOCK_HELD))
+        if (look(lock) == LOCK_FREE && try_acquire(lock, lock_token()))
             return;
         GA_CPU_RELAX();
     }
-    while (!try_acquire(lock, LOCK_AWAITED))
+    while (!try_acquire(lock, lock_token() | LOCK_AWAITED))
         sleep_on(lock, look(lock));
 }
 
@@ -93,21 +92,26 @@ void lock_fork_begin(void)
 
 void lock_freeze(struct lock *lock)
 {
-    lock_acquire(lock);
-    if (atomic_exchange_explicit(&lock->word, LOCK_FROZEN, memory_order_relaxed) == LOCK_AWAITED)
+    bool interrupted = (look(lock) & ~(unsigned)LOCK_AWAITED) == lock_token();
+    if (!interrupted)
+        lock_acquire(lock);
+    lock->interrupted = interrupted;
+    if (atomic_exchange_explicit(&lock->word, LOCK_FROZEN, memory_order_relaxed) & LOCK_AWAITED)
         atomic_store(&frozen_sleepers, true);
 }
 
 void lock_thaw(struct lock *lock)
 {
-    atomic_store(&lock->word, LOCK_FREE);
+    /* The sleepers that are woken fall asleep again on a lock that stays held. */
+    atomic_store(&lock->word, lock->interrupted ? lock_token() : (unsigned)LOCK_FREE);
     if (atomic_load(&frozen_sleepers))
         os_futex_wake(&lock->word, INT_MAX);
 }
 
 void lock_reset(struct lock *lock)
 {
-    atomic_store_explicit(&lock->word, LOCK_FREE, memory_order_relaxed);
+    unsigned word = lock->interrupted ? lock_token() : (unsigned)LOCK_FREE;
+    atomic_store_explicit(&lock->word, word, memory_order_relaxed);
 }
 
 void lock_fork_end(void)

@@ -22,6 +22,10 @@
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE  103
+#endif
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
@@ -30,7 +34,7 @@
 
 static long map(uintptr_t address, size_t size, int flags)
 {
-    if (os_fault_now())
+    if (os_fault_now(OS_FAULT_MMAP))
         return -ENOMEM;
     return os_syscall(SYS_mmap, (long)address, (long)size, PROT_READ | PROT_WRITE,
                       MAP_FLAGS | flags, -1, 0);
@@ -54,6 +58,16 @@ bool os_map_over(uintptr_t address, size_t size)
     return map(address, size, MAP_FIXED) == (long)address;
 }
 
+bool os_would_hold(size_t size)
+{
+    long got = os_syscall(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (got < 0 && got > -4096)
+        return false;
+    os_unmap((uintptr_t)got, size);
+    return true;
+}
+
 void os_unmap(uintptr_t address, size_t size)
 {
     os_syscall(SYS_munmap, (long)address, (long)size, 0, 0, 0, 0);
@@ -61,17 +75,74 @@ void os_unmap(uintptr_t address, size_t size)
 
 bool os_release(uintptr_t address, size_t size)
 {
-    if (os_fault_now())
+    if (os_fault_now(OS_FAULT_MADVISE))
         return false;
     return os_syscall(SYS_madvise, (long)address, (long)size, MADV_DONTNEED, 0, 0, 0) == 0;
 }
 
 bool os_move_pages(uintptr_t from, uintptr_t to, size_t size)
 {
-    if (os_fault_now())
+    if (os_fault_now(OS_FAULT_MREMAP))
         return false;
     return os_syscall(SYS_mremap, (long)from, (long)size, (long)size,
                       MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0) == (long)to;
+}
+
+bool os_guard(uintptr_t address, size_t size)
+{
+    if (os_fault_now(OS_FAULT_MADVISE))
+        return false;
+    return os_syscall(SYS_madvise, (long)address, (long)size, MADV_GUARD_INSTALL, 0, 0, 0) == 0;
+}
+
+bool os_unguard(uintptr_t address, size_t size)
+{
+    return os_syscall(SYS_madvise, (long)address, (long)size, MADV_GUARD_REMOVE, 0, 0, 0) == 0;
+}
+
+bool os_protect(uintptr_t address, size_t size, bool accessible)
+{
+    if (os_fault_now(OS_FAULT_MPROTECT))
+        return false;
+    long protection = accessible ? PROT_READ | PROT_WRITE : PROT_NONE;
+    return os_syscall(SYS_mprotect, (long)address, (long)size, protection, 0, 0, 0) == 0;
+}
+
+#define RESIDENT_PAGES 512 /* asked about at once */
+
+/* A stretch with a hole in it is refused as a whole: counts its halves. */
+static size_t count_resident(uintptr_t address, size_t pages, size_t page_size)
+{
+    unsigned char resident[RESIDENT_PAGES] = {0};
+    if (os_syscall(SYS_mincore, (long)address, (long)(pages * page_size), (long)(uintptr_t)resident,
+                   0, 0, 0) != 0) {
+        size_t half = pages / 2;
+        return half ? count_resident(address, half, page_size) +
+                          count_resident(address + half * page_size, pages - half, page_size)
+                    : 0;
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < pages; i++)
+        count += resident[i] & 1;
+    return count;
+}
+
+size_t os_resident_in(uintptr_t address, size_t size)
+{
+    size_t page_size = os_page_size(), pages = size / page_size, count = 0;
+    while (pages) {
+        size_t some = pages < RESIDENT_PAGES ? pages : RESIDENT_PAGES;
+        count += count_resident(address, some, page_size);
+        address += some * page_size;
+        pages -= some;
+    }
+    return count * page_size;
+}
+
+void os_advise_huge(uintptr_t address, size_t size, bool huge)
+{
+    os_syscall(SYS_madvise, (long)address, (long)size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE, 0, 0,
+               0);
 }
 
 size_t os_page_size(void)

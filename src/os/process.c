@@ -67,15 +67,50 @@ uint64_t os_random_seed(void)
     return seed;
 }
 
+uintptr_t os_linker_address(void)
+{
+    return getauxval(AT_BASE);
+}
+
 bool os_is_setuid(void)
 {
     return getauxval(AT_SECURE) != 0;
 }
 
-uint64_t os_nanotime(void)
+static uint64_t clock_now(clockid_t clock)
 {
     struct timespec now = {0, 0};
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t os_nanotime(void)
+{
+    return clock_now(CLOCK_MONOTONIC);
+}
+
+uint64_t os_coarse_nanotime(void)
+{
+    return clock_now(CLOCK_MONOTONIC_COARSE);
+}
+
+size_t os_read_file(const char *path, char *text, size_t size)
+{
+    long fd =
+        os_syscall(SYS_openat, AT_FDCWD, (long)(uintptr_t)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    if (fd < 0)
+        return 0;
+    long length = os_syscall(SYS_read, fd, (long)(uintptr_t)text, (long)size - 1, 0, 0, 0);
+    os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+    length = length > 0 ? length : 0;
+    text[length] = '\0';
+    return (size_t)length;
+}
+
+uint64_t os_wall_time(void)
+{
+    struct timespec now = {0, 0};
+    clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
@@ -83,15 +118,8 @@ uint64_t os_nanotime(void)
 size_t os_resident_bytes(void)
 {
     char text[128];
-    long fd = os_syscall(SYS_openat, AT_FDCWD, (long)(uintptr_t) "/proc/self/statm",
-                         O_RDONLY | O_CLOEXEC, 0, 0, 0);
-    if (fd < 0)
+    if (!os_read_file("/proc/self/statm", text, sizeof(text)))
         return 0;
-    long length = os_syscall(SYS_read, fd, (long)(uintptr_t)text, sizeof(text) - 1, 0, 0, 0);
-    os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
-    if (length <= 0)
-        return 0;
-    text[length] = '\0';
     const char *at = strchr(text, ' ');
     size_t pages = 0;
     for (at = at ? at + 1 : ""; *at >= '0' && *at <= '9'; at++)
@@ -102,6 +130,28 @@ size_t os_resident_bytes(void)
 void os_write(int fd, const char *text, size_t length)
 {
     os_syscall(SYS_write, fd, (long)(uintptr_t)text, (long)length, 0, 0, 0);
+}
+
+int os_open_append(const char *path)
+{
+    return (int)os_syscall(SYS_openat, AT_FDCWD, (long)(uintptr_t)path,
+                           O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600, 0, 0);
+}
+
+int os_open_read(const char *path)
+{
+    return (int)os_syscall(SYS_openat, AT_FDCWD, (long)(uintptr_t)path, O_RDONLY | O_CLOEXEC, 0, 0,
+                           0);
+}
+
+long os_read(int fd, char *buffer, size_t size)
+{
+    return os_syscall(SYS_read, fd, (long)(uintptr_t)buffer, (long)size, 0, 0, 0);
+}
+
+void os_close(int fd)
+{
+    os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
 }
 
 size_t os_system_calls(void)

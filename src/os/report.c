@@ -136,7 +136,7 @@ void report_line(const char *format, ...)
  * glibc's abort raises SIGABRT with its handler in place also when that handler led here: without
  * end, for one that makes the same mistake again.
  */
-GA_NORETURN static void end(void)
+void report_abort(void)
 {
     static _Atomic(int *) ending; /* the thread, by the address of its errno */
     if (atomic_exchange_explicit(&ending, &errno, memory_order_relaxed) == &errno)
@@ -150,5 +150,5 @@ void report_fatal(const char *format, ...)
     va_start(args, format);
     report_list(format, args);
     va_end(args);
-    end();
+    report_abort();
 }

@@ -26,7 +26,12 @@ void text_add_list(struct text *text, const char *format, va_list args);
 
 /* One line on stderr, "goalloc: " before it. */
 void report_line(const char *format, ...) GA_PRINTF(1, 2);
-/* The same, then abort. */
+/* The end of the process, by abort: no further than SIG_DFL for a handler that leads here again. */
+GA_NORETURN GA_COLD void report_abort(void);
+/* A line, then the end. */
 GA_NORETURN GA_COLD void report_fatal(const char *format, ...) GA_PRINTF(1, 2);
+
+/* abort, also from within its own handler. */
+GA_NORETURN GA_COLD void report_abort(void);
 
 #endif

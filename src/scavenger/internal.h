@@ -6,10 +6,19 @@
 #include "scavenger.h"
 
 /* Looks at the heap and releases what the pacer says. Returns when to look again; 0: no need. */
-uint64_t scavenger_step(void);
+uint64_t scavenger_step(bool in_background);
 
 /* In a forked child, whose parent may have been in a step. */
 void scavenger_forget_step(void);
+
+/* trace.c: counts and traces a release. */
+enum release_kind {
+    RELEASE_BACKGROUND, /* by the scavenger's own thread */
+    RELEASE_EAGER,      /* by a thread of the program's, unasked */
+    RELEASE_FORCED,     /* the program asked for it */
+};
+void scavenger_trace(enum release_kind kind, size_t bytes);
+void scavenger_forget_trace(void);
 
 /* thread.c: has the thread running, if there may be one. */
 void scavenger_want_thread(void);

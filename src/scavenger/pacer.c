@@ -47,9 +47,12 @@ static void judge_last_release(struct pacer *pacer, const struct pacer_sample *s
     uint64_t worth = (uint64_t)pacer->released * WORTH_PER_BYTE;
     if (age > worth + pacer->hold) {
         pacer->hold = pacer->hold > MIN_HOLD ? pacer->hold / 2 : 0;
+        pacer->regretted = pacer->hold ? pacer->regretted : 0;
         pacer->released = 0;
     } else if (sample->peak > pacer_regret_level(pacer)) {
         pacer->hold = clamp_hold(worth > pacer->hold * 2 ? worth : pacer->hold * 2);
+        if (pacer->released > pacer->regretted)
+            pacer->regretted = pacer->released;
         pacer->released = 0;
     }
 }
@@ -80,12 +83,19 @@ static size_t excess(const struct pacer_sample *sample, size_t needed)
     return over < sample->free ? over : sample->free;
 }
 
+/* The peak, as far as it is held back for. */
+static size_t needed(const struct pacer *pacer, const struct pacer_sample *sample)
+{
+    size_t protected = sample->in_use + 2 * pacer->regretted;
+    return pacer->peak < protected ? pacer->peak : protected;
+}
+
 size_t pacer_decide(struct pacer *pacer, const struct pacer_sample *sample)
 {
     judge_last_release(pacer, sample);
     follow_peak(pacer, sample);
     earn(pacer, sample->now);
-    size_t wanted = excess(sample, pacer->peak);
+    size_t wanted = excess(sample, needed(pacer, sample));
     size_t affordable = pacer->credit / COST_PER_MEGABYTE << 20;
     size_t bytes = wanted < affordable ? wanted : affordable;
     return bytes < MIN_RELEASE ? 0 : bytes;
@@ -100,7 +110,11 @@ void pacer_released(struct pacer *pacer, const struct pacer_sample *sample, size
     pacer->credit -= cost < pacer->credit ? cost : pacer->credit;
     if (!released)
         return;
-    /* A release in many steps is one: what it gave back adds up while it goes on. */
+    /* A release in many steps is one: what it gave back adds up while it goes on. But once the heap
+     * has grown in between, another begins: or small ones, each regretted, would never add up to
+     * the half of a large one. */
+    if (sample->peak > pacer->released_below + MIN_RELEASE)
+        pacer->released = 0;
     pacer->released += released;
     pacer->released_at = sample->now;
     pacer->released_below = sample->in_use;

@@ -7,7 +7,8 @@
  * released so soon that fetching it again took more than a tenth of the time since (within 5 ns a
  * byte), it regrets, and from then on holds memory back for about that long after it was last in
  * use. Every further regret doubles the hold, every release that isn't regretted halves it, down to
- * none.
+ * none. What is held back is at most twice what was regretted: a program that grew back a little of
+ * its heap is no reason to keep a large one.
  *
  *   no hold --regret--> hold 5 ns a byte --regret--> twice as long ... 8 s
  *      ^                     |  ^                         |
@@ -25,6 +26,7 @@
 /* Guarded by the scavenger's lock. */
 struct pacer {
     uint64_t hold;        /* how long memory is kept after it was last needed; 0: not at all */
+    size_t regretted;     /* the largest release that was regretted since there was no hold */
     size_t peak;          /* the most that was in use ... */
     uint64_t peak_at;     /* ... lately, and when it last was about that much */
     size_t released;      /* what the last release gave back and may yet be regretted; 0: nothing */

@@ -19,6 +19,7 @@
 #include "../options/options.h"
 #include "../os/os.h"
 #include "internal.h"
+#include "limit.h"
 #include "pacer.h"
 
 /* A step is worth its while when this much, or a quarter of all, was freed since the last. */
@@ -27,27 +28,122 @@
 /* Depots stay lean for this long after the last release. */
 #define LEAN_FOR PACER_SECOND
 
-/* The slow paths read the first three without a lock; a stale value costs a step more or less. */
+/* Depots are looked at this often, while they hold something. */
+#define DEPOTS_AFTER (PACER_SECOND / 4)
+
+/* A thread that hasn't come by a slow path for this long is taken to sleep. */
+#define SLEEPER_AFTER (2 * PACER_SECOND)
+
+/* The slow paths read the first five without a lock; a stale value costs a step more or less. */
 static struct {
     size_t next_free;     /* look again when this much is free */
     size_t regret_level;  /* or this much in use */
     uint64_t due;         /* or at this time; 0: not for that */
+    uint64_t depots_due;  /* look at the depots at this time; 0: they hold little */
+    size_t limit_level;   /* look at the limit when this much is held */
     atomic_bool stepping; /* a thread is in a step; acquire and release */
     struct pacer pacer;   /* guarded by stepping */
+    struct limit limit;   /* guarded by stepping; its counts are read without */
+    uint64_t sleepers_at; /* when to look for sleeping threads; guarded by stepping */
+    size_t steps;         /* that released something; guarded by stepping, read without */
     bool started;         /* the pacer is set up; guarded by stepping */
-} scavenger = {.next_free = STEP_BYTES, .regret_level = SIZE_MAX};
+} scavenger = {.next_free = STEP_BYTES,
+               .regret_level = SIZE_MAX,
+               .limit_level = SIZE_MAX,
+               .limit = {.bytes = SIZE_MAX}};
 
 static size_t minus(size_t a, size_t b)
 {
     return a > b ? a - b : 0;
 }
 
+/* --- The limit --- */
+
+static size_t held_bytes(void)
+{
+    struct mheap_levels levels;
+    mheap_read_levels(&levels);
+    return levels.in_use + levels.free_dirty + mheap_own_bytes();
+}
+
+static bool is_limit_near(void)
+{
+    size_t level = GA_LOAD_ANY(scavenger.limit_level);
+    return GA_UNLIKELY(level != SIZE_MAX) && held_bytes() > level;
+}
+
+static void take_limit_sample(struct limit_sample *sample)
+{
+    struct mheap_levels levels;
+    mheap_read_levels(&levels);
+    sample->now = os_nanotime();
+    sample->free = levels.free_dirty;
+    sample->held = levels.in_use + levels.free_dirty + mheap_own_bytes();
+}
+
+static void release_for_limit(struct limit_sample *sample)
+{
+    take_limit_sample(sample);
+    size_t bytes = limit_release(&scavenger.limit, sample);
+    if (!bytes)
+        return;
+    scavenger_trace(RELEASE_EAGER, mheap_release(bytes));
+    take_limit_sample(sample);
+}
+
+/* Released first, then drained: a release is soon regretted where objects would have served, but a
+ * drain costs every thread its cache. */
+static void keep_limit(void)
+{
+    struct limit_sample sample;
+    release_for_limit(&sample);
+    if (limit_drain_due(&scavenger.limit, &sample)) {
+        uint64_t began = sample.now;
+        if (options.scavenge) { /* whose steps end it again */
+            mcentral_set_lean(true);
+            GA_STORE_ANY(scavenger.due, began + LEAN_FOR);
+        }
+        mcache_take_from_sleepers(true);
+        scavenger_drain();
+        release_for_limit(&sample);
+        limit_drained(&scavenger.limit, began, os_nanotime());
+    }
+    limit_watch(&scavenger.limit, &sample);
+    GA_STORE_ANY(scavenger.limit_level, limit_level(&scavenger.limit));
+}
+
+void scavenger_set_limit(uint64_t bytes)
+{
+    scavenger.limit.bytes = bytes < SIZE_MAX ? (size_t)bytes : SIZE_MAX;
+    GA_STORE_ANY(scavenger.limit_level, limit_level(&scavenger.limit));
+}
+
 /* --- Steps --- */
 
-static void trim_depots(void)
+void (*scavenger_trim_too)(bool all);
+
+static void trim_depots(bool all)
 {
     for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
-        mcentral_trim(class, LEAN_DEPOT);
+        mcentral_trim(class, 0);
+    if (scavenger_trim_too)
+        scavenger_trim_too(all);
+}
+
+static void take_from_sleepers(uint64_t now)
+{
+    if (now < scavenger.sleepers_at)
+        return;
+    mcache_take_from_sleepers(false);
+    scavenger.sleepers_at = now + SLEEPER_AFTER;
+}
+
+/* One object in a magazine keeps its span's pages: when memory goes, caches go first. */
+static void drain_for_release(uint64_t now)
+{
+    take_from_sleepers(now);
+    mcache_flush_self();
+    trim_depots(false);
 }
 
 /* What lies in depots counts as free; of the peak, what lay there all the time. */
@@ -71,25 +167,56 @@ static void set_next_look(const struct pacer_sample *sample, uint64_t due)
     GA_STORE_ANY(scavenger.due, due);
 }
 
-static uint64_t step(void)
+/* After the last look, or now that the depots hold something. */
+static void set_depots_due(uint64_t now)
+{
+    bool much = mcentral_depot_bytes() > STEP_BYTES;
+    GA_STORE_ANY(scavenger.depots_due, much ? now + DEPOTS_AFTER : 0);
+}
+
+/* Below this, a regret is taken as it comes. */
+#define DOUBT_BYTES ((size_t)8 << 20)
+
+/* Where much was released and the heap seems to have grown back, it may be caches alone that grew,
+ * and what they keep: what goes when they are emptied is taken off the peak. */
+static void doubt_regret(struct pacer_sample *sample)
+{
+    bool regrets = sample->peak > pacer_regret_level(&scavenger.pacer);
+    if (!regrets || scavenger.pacer.released < DOUBT_BYTES)
+        return;
+    struct pacer_sample before = *sample;
+    drain_for_release(sample->now);
+    mheap_take_peak();
+    mcentral_take_depot_least();
+    take_sample(sample);
+    size_t peak = minus(before.peak, minus(before.in_use, sample->in_use));
+    sample->peak = peak > sample->peak ? peak : sample->peak;
+}
+
+static uint64_t step(bool in_background)
 {
     struct pacer_sample sample;
     take_sample(&sample);
+    doubt_regret(&sample);
     if (!scavenger.started) {
         pacer_init(&scavenger.pacer, sample.now);
         scavenger.started = true;
     }
     size_t bytes = pacer_decide(&scavenger.pacer, &sample);
-    mcentral_set_lean(bytes > 0);
+    mcentral_set_lean(bytes > 0 || is_limit_near());
     if (bytes) {
-        trim_depots();
+        drain_for_release(sample.now);
+        GA_STORE_ANY(scavenger.steps, scavenger.steps + 1);
         size_t released = mheap_release(bytes);
+        scavenger_trace(in_background ? RELEASE_BACKGROUND : RELEASE_EAGER, released);
         pacer_released(&scavenger.pacer, &sample, bytes, released);
         sample.free = minus(sample.free, released);
         /* Draining depots isn't use: what is seen from here on begins now. */
         mheap_take_peak();
         mcentral_take_depot_least();
     }
+    if (!scavenger.depots_due)
+        set_depots_due(sample.now);
     uint64_t due = pacer_due(&scavenger.pacer, &sample);
     if (bytes && !due)
         due = sample.now + LEAN_FOR;
@@ -97,12 +224,24 @@ static uint64_t step(void)
     return due;
 }
 
-uint64_t scavenger_step(void)
+static bool begin_step(void)
 {
-    if (atomic_exchange_explicit(&scavenger.stepping, true, memory_order_acquire))
-        return os_nanotime() + PACER_SECOND / 20;
-    uint64_t due = step();
+    return !atomic_exchange_explicit(&scavenger.stepping, true, memory_order_acquire);
+}
+
+static void end_step(void)
+{
     atomic_store_explicit(&scavenger.stepping, false, memory_order_release);
+}
+
+uint64_t scavenger_step(bool in_background)
+{
+    if (!begin_step())
+        return os_nanotime() + PACER_SECOND / 20;
+    if (is_limit_near())
+        keep_limit();
+    uint64_t due = step(in_background);
+    end_step();
     return due;
 }
 
@@ -115,14 +254,54 @@ static bool is_time(void)
         levels.free_dirty + depots > GA_LOAD_ANY(scavenger.next_free))
         return true;
     uint64_t due = GA_LOAD_ANY(scavenger.due);
-    return due && os_nanotime() >= due;
+    return due && os_coarse_nanotime() >= due;
+}
+
+static bool is_depot_time(void)
+{
+    uint64_t due = GA_LOAD_ANY(scavenger.depots_due);
+    return due && os_coarse_nanotime() >= due;
+}
+
+/*
+ * Has what lay in depots and caches all the time since the last look go back to the spans. An
+ * object that lies there keeps its whole span: where sizes come and go in turn, what each leaves
+ * behind would add up to many times what is in use. Time in which nobody came by says nothing of
+ * what is needed.
+ */
+GA_COLD static void trim_unneeded(void)
+{
+    if (!begin_step())
+        return;
+    uint64_t now = os_nanotime();
+    if (now < scavenger.depots_due + DEPOTS_AFTER) {
+        for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
+            mcentral_trim_unneeded(class);
+        mcache_request(MCACHE_FLUSH_UNUSED);
+    }
+    set_depots_due(now);
+    end_step();
+}
+
+GA_COLD static void tick_at_limit(void)
+{
+    if (!begin_step())
+        return;
+    keep_limit();
+    end_step();
 }
 
 void scavenger_tick(void)
 {
-    if (GA_LIKELY(!is_time()) || !options.scavenge)
+    if (GA_UNLIKELY(is_depot_time()))
+        trim_unneeded();
+    if (GA_UNLIKELY(mcache_is_asked()))
+        mcache_meet_requests();
+    if (GA_UNLIKELY(is_limit_near()))
+        tick_at_limit();
+    if (!options.scavenge)
         return;
-    if (scavenger_step())
+    if (GA_UNLIKELY(is_time()) && scavenger_step(false))
         scavenger_want_thread();
 }
 
@@ -130,10 +309,10 @@ void scavenger_tick(void)
 
 void scavenger_drain(void)
 {
+    mcache_request(MCACHE_FLUSH_ALL);
     mcache_flush_self();
     mcache_flush_idle();
-    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
-        mcentral_trim(class, 0);
+    trim_depots(true);
 }
 
 size_t scavenger_release_all(size_t keep)
@@ -141,10 +320,22 @@ size_t scavenger_release_all(size_t keep)
     struct mheap_levels levels;
     scavenger_drain();
     mheap_read_levels(&levels);
-    return levels.free_dirty > keep ? mheap_release(levels.free_dirty - keep) : 0;
+    size_t released = levels.free_dirty > keep ? mheap_release(levels.free_dirty - keep) : 0;
+    scavenger_trace(RELEASE_FORCED, released);
+    return released;
 }
 
 void scavenger_forget_step(void)
 {
     atomic_store_explicit(&scavenger.stepping, false, memory_order_relaxed);
+}
+
+void scavenger_read_stats(struct scavenger_stats *out)
+{
+    size_t bytes = GA_LOAD_ANY(scavenger.limit.bytes);
+    out->limit = bytes == SIZE_MAX ? UINT64_MAX : bytes;
+    out->held = held_bytes();
+    out->times_over = GA_LOAD_ANY(scavenger.limit.times_over);
+    out->nanoseconds_over = GA_LOAD_ANY(scavenger.limit.time_over);
+    out->steps = GA_LOAD_ANY(scavenger.steps);
 }

@@ -51,7 +51,7 @@ static void *run(void *unused)
 {
     (void)unused;
     pthread_setname_np(pthread_self(), "goalloc-scav");
-    for (uint64_t due; (due = scavenger_step()) != 0;) {
+    for (uint64_t due; (due = scavenger_step(true)) != 0;) {
         wait_until(due);
         if (atomic_load_explicit(&state, memory_order_relaxed) != THREAD_RUNNING)
             break;
@@ -110,4 +110,5 @@ void scavenger_reset_in_child(void)
 {
     atomic_store_explicit(&state, THREAD_NONE, memory_order_relaxed);
     scavenger_forget_step();
+    scavenger_forget_trace();
 }

@@ -10,11 +10,30 @@
  *   - a class's span leaves at most an eighth of itself unused;
  *   - size_class_of(n) is the smallest class that holds n bytes;
  *   - (offset * inverse) >> 32 is offset / size for every multiple of 16 within a span of classes
- * up to 32 KB. Locking, fork, signals: none; the tables are constant.
+ * up to 32 KB. Locking, fork, signals: none; the tables are
+ * constant, but that a collector has them padded, a byte at a time.
  */
 #include "size_classes.h"
 
 const struct size_class size_classes[SIZE_CLASS_COUNT] = {SIZE_CLASS_ROWS};
-const uint8_t size_class_by_byte[SMALL_BYTE_MAX + 1] = {SIZE_CLASS_BY_BYTE};
-const uint8_t size_class_by_128[SMALL_MAX / 128 + 1] = {SIZE_CLASS_BY_128};
-const uint8_t size_class_by_page[CLASS_SIZE_MAX / HEAP_PAGE + 1] = {SIZE_CLASS_BY_PAGE};
+uint8_t size_class_by_byte[SMALL_BYTE_MAX + 1] = {SIZE_CLASS_BY_BYTE};
+uint8_t size_class_by_128[SMALL_MAX / 128 + 1] = {SIZE_CLASS_BY_128};
+uint8_t size_class_by_page[CLASS_SIZE_MAX / HEAP_PAGE + 1] = {SIZE_CLASS_BY_PAGE};
+size_t size_class_padding;
+
+/* Each entry takes over its neighbour's: nothing is ever mapped to a class that is too small. */
+static void shift(uint8_t *table, size_t last, unsigned beyond)
+{
+    for (size_t i = 0; i < last; i++)
+        __atomic_store_n(&table[i], table[i + 1], __ATOMIC_RELAXED);
+    __atomic_store_n(&table[last], (uint8_t)beyond, __ATOMIC_RELAXED);
+}
+
+void size_classes_pad(void)
+{
+    const size_t last_page = CLASS_SIZE_MAX / HEAP_PAGE;
+    shift(size_class_by_byte, SMALL_BYTE_MAX, size_class_of(SMALL_BYTE_MAX + 1));
+    shift(size_class_by_128, SMALL_MAX / 128, size_class_of(SMALL_MAX + 1));
+    shift(size_class_by_page, last_page, size_class_by_page[last_page]);
+    size_class_padding = 1;
+}

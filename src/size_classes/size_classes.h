@@ -27,9 +27,18 @@ struct size_class {
 };
 
 extern GA_HIDDEN const struct size_class size_classes[SIZE_CLASS_COUNT];
-extern GA_HIDDEN const uint8_t size_class_by_byte[SMALL_BYTE_MAX + 1];
-extern GA_HIDDEN const uint8_t size_class_by_128[SMALL_MAX / 128 + 1];
-extern GA_HIDDEN const uint8_t size_class_by_page[CLASS_SIZE_MAX / HEAP_PAGE + 1];
+/* Constant, but for size_classes_pad. */
+extern GA_HIDDEN uint8_t size_class_by_byte[SMALL_BYTE_MAX + 1];
+extern GA_HIDDEN uint8_t size_class_by_128[SMALL_MAX / 128 + 1];
+extern GA_HIDDEN uint8_t size_class_by_page[CLASS_SIZE_MAX / HEAP_PAGE + 1];
+
+/*
+ * For a collector: from now on every request gets a class with room for a byte more (but where
+ * there's none larger), so that a pointer right behind a block still lies in its object. Once,
+ * while other threads may look sizes up.
+ */
+void size_classes_pad(void);
+extern GA_HIDDEN size_t size_class_padding; /* 1 once that is so, else 0 */
 
 /* The class of a request above SMALL_BYTE_MAX and up to CLASS_SIZE_MAX. */
 GA_INLINE unsigned size_class_of_medium(size_t size)

@@ -11,7 +11,7 @@
 
 #include "libraries/locker.h"
 
-#define FORKS   300
+#define FORKS   100
 #define THREADS 2
 
 static atomic_bool stop;
@@ -51,7 +51,7 @@ static void fork_once(void)
 int main(void)
 {
     pthread_t threads[THREADS];
-    promise_begin(15);
+    promise_begin(60);
     for (size_t i = 0; i < THREADS; i++)
         pthread_create(&threads[i], NULL, work_under_lock, (void *)(i + 1));
     for (unsigned i = 0; i < FORKS; i++)

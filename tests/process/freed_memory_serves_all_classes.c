@@ -10,7 +10,7 @@ static const size_t sizes[] = {16, 100, 1000, 8192, 65536, 300000, 1 << 20, 5 <<
 static void fill_and_refill(size_t size)
 {
     size_t bytes, others;
-    limit_address_space((size_t)128 << 20);
+    limit_address_space((size_t)56 << 20);
     free_chain(allocate_to_the_limit(size, &bytes));
     allocate_all_classes((size_t)1 << 20);
     for (unsigned i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {

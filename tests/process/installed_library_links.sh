@@ -26,10 +26,19 @@ cat >program.c <<'C'
 int main(void)
 {
     struct ga_stats before, after;
+    struct ga_mem_stats stats;
+    struct ga_metric metric;
+    size_t count;
+    memset(&metric, 0, sizeof metric);
+    metric.name = ga_metrics_all(&count)[0].name;
     ga_stats(&before, sizeof before);
     void *block = malloc(5000000);
     memset(block, 1, 5000000);
     ga_stats(&after, sizeof after);
+    ga_read_mem_stats(&stats);
+    ga_metrics_read(&metric, 1);
+    if (stats.alloc < 5000000 || metric.kind == GA_METRIC_BAD || count == 0)
+        return 1;
     free(block);
     return block != NULL && after.live >= before.live + 5000000 ? 0 : 1;
 }

@@ -49,6 +49,10 @@ expect_lines 'stats=perhaps' 1
 expect_text 'stats=perhaps' 'stats' '"perhaps"'
 expect_lines "$(printf 'x%.0s' {1..3000})" 1
 
+expect_text 'memlimit=much' 'memlimit' '"much"' 'MiB'
+expect_lines 'memlimit=cgroup,thp=never' 0
+expect_text 'thp=perhaps' 'auto, always or never'
+
 mapfile -t names < <(sed -nE 's/^    \{"([a-z_]+)", OPTION_.*/\1/p' "$options_table")
 [ ${#names[@]} -ge 2 ] || fail "expected to find the options' names in $options_table"
 expect_text 'help' "${names[@]}"
@@ -57,6 +61,9 @@ expect_text 'hlep,help' 'did you mean' "${names[@]}"
 expect_text 'stats' live cached 'free' mapped resident fragmentation 'system calls' threads \
     'size class' spans
 expect_text 'stast,stats' 'did you mean' 'size class'
+expect_lines 'stats=json' 1
+expect_text 'stats=json' '{"goalloc": ' '/memory/classes/total:bytes'
+expect_text 'stats=jsn' 'stats' '"jsn"' 'on, off or json'
 
 # docs/options.md and the man page have every option of the table, in the table's words.
 expect_documented() {

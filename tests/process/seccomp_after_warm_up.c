@@ -65,7 +65,7 @@ static void *thread_body(void *index)
     for (unsigned i = 0; i < 20000; i++) {
         unsigned at = random_next(&random) % 512;
         free(blocks[at]);
-        blocks[at] = malloc(random_size(&random, 20));
+        blocks[at] = malloc(8 + random_size(&random, 20));
         memset(blocks[at], 1, 8);
     }
     for (unsigned i = 0; i < 512; i++)

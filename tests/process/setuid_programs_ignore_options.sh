@@ -38,12 +38,14 @@ C
 cc "$root/program.c" "$1/libgoalloc.a" -pthread -o "$root/program"
 
 nobody() {
-    GOALLOC=stats,stast setpriv --reuid=65534 --regid=65534 --clear-groups "$root/program" \
+    GOMEMLIMIT=perhaps GOALLOC=stats,stast setpriv --reuid=65534 --regid=65534 --clear-groups "$root/program" \
         2>"$root/errors"
 }
 
 [ "$(nobody)" = plain ] || fail "expected a plain program first"
 grep -q 'did you mean' "$root/errors" || fail "expected a plain program to read GOALLOC"
+grep -q 'GOMEMLIMIT can.t be "perhaps"' "$root/errors" ||
+    fail "expected a plain program to read GOMEMLIMIT"
 grep -q resident "$root/errors" || fail "expected a plain program to print its summary"
 
 chmod u+s "$root/program"

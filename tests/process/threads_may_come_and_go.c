@@ -27,7 +27,7 @@ static void *thread_body(void *index)
     struct random random = {wave * AT_ONCE + me + 1};
     for (unsigned i = 0; i < BLOCKS; i++) {
         free(handed_over[!(wave & 1)][(me + i) % AT_ONCE][i]);
-        handed_over[wave & 1][me][i] = malloc(random_size(&random, 14));
+        handed_over[wave & 1][me][i] = malloc(16 + random_size(&random, 14));
         memset(handed_over[wave & 1][me][i], 1, 16);
     }
     return NULL;

@@ -80,7 +80,7 @@ under() {
         "$@"
     else
         require_loadable "$1"
-        env LD_PRELOAD="$lib" "$@"
+        env LD_PRELOAD="$lib" GOALLOC="$PROGRAMS_OPTIONS" "$@"
     fi
 }
 
@@ -176,7 +176,7 @@ server_start() {
     local preload=()
     if [[ $side == preload ]]; then
         require_loadable "$1"
-        preload=(env LD_PRELOAD="$lib")
+        preload=(env LD_PRELOAD="$lib" GOALLOC="$PROGRAMS_OPTIONS")
     fi
     "${preload[@]}" "$@" >>server.log 2>&1 </dev/null &
     server_pid=$!

@@ -71,8 +71,11 @@ static inline bool entry_zeroes(unsigned entry)
 
 #define FREE_ENTRIES 9
 
+/* A page-aligned block may be pvalloc's, and longer than was asked for. */
 static inline void entry_free(unsigned entry, void *p, size_t size)
 {
+    if ((uintptr_t)p % 4096 == 0)
+        entry = FREE_ENTRIES - 1;
     switch (entry % FREE_ENTRIES) {
     case 0:
         cfree(p);

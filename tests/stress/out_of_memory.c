@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * out_of_memory.c: a workload of all entry points and some threads, in which the n-th mapping call
- * fails: for each n up to the last, once that call alone and once all from it on. What fails says
- * so with NULL and ENOMEM, nothing that was held is lost, the checkers pass, and when memory is
- * there again the workload runs to its end. Each n has a process of its own, so that the first call
- * is the heap's very first.
+ * out_of_memory.c: a workload of all entry points and some threads, in which the n-th system call
+ * for memory fails: for each n up to the last, once that call alone and once all from it on; of all
+ * kinds of calls together and of each kind. What fails says so with NULL and ENOMEM, nothing that
+ * was held is lost, the checkers pass, and when memory is there again the workload runs to its end;
+ * when all is freed, as much is live as at the start. Each n has a process of its own, so that the
+ * first call is the heap's very first.
  *
  * Then the same by RLIMIT_AS. Debug builds only: src/os/fault.h makes the calls fail.
  */
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "entries.h"
+#include "goalloc/goalloc.h"
 #include "mcentral/mcentral.h"
 #include "os/fault.h"
 #include "os/os.h"
@@ -82,9 +84,33 @@ static void release(struct worker *worker, struct block *block)
     block->memory = NULL;
 }
 
+/* Blocks that grow past one another have to be moved. */
+static void grow_in_turns(struct worker *worker)
+{
+    enum { GROWING = 12 };
+    struct block blocks[GROWING] = {{0}};
+    for (int i = 0; i < 100; i++) {
+        struct block *block = &blocks[dice_below(&worker->dice, GROWING)];
+        size_t size = block->size > 2000000 ? 150000 : 150000 + block->size * 3 / 2;
+        errno = 0;
+        void *p = realloc(block->memory, size);
+        if (failed(worker, p, errno))
+            continue;
+        CHECK(pattern_holds(block, p, size < block->size ? size : block->size));
+        *block = (struct block){p, size, dice_next(&worker->dice)};
+        pattern_write(block);
+    }
+    for (size_t i = 0; i < GROWING; i++) {
+        CHECK(pattern_holds(&blocks[i], blocks[i].memory, blocks[i].size));
+        free(blocks[i].memory);
+    }
+}
+
 static void *work(void *argument)
 {
     struct worker *worker = argument;
+    if (worker == &workers[THREADS])
+        grow_in_turns(worker);
     for (int i = 0; i < 250; i++) {
         struct block *block = &worker->blocks[dice_below(&worker->dice, BLOCKS)];
         if (!block->memory)
@@ -146,22 +172,59 @@ static void seed_workers(uint64_t seed)
         workers[i].dice.state = seed * 31 + i + 1;
 }
 
-/* With the n-th call failing. true: the workload made that many calls. */
-static bool fail_at(long n, bool forever)
+/* What libc may keep for itself once threads have run. */
+#define KEPT_BY_LIBC 40
+
+static size_t live_blocks(void)
 {
+    struct ga_stats stats;
+    ga_stats(&stats, sizeof(stats));
+    CHECK(stats.in_use == stats.live + stats.cached + stats.span_free);
+    return stats.live_blocks;
+}
+
+/* The calls that fail. With `mmap` among them some allocations must be refused. */
+struct faults {
+    unsigned kinds; /* as os_fault_kinds has it */
+    const char *name;
+    long least; /* the workload makes more such calls than this */
+};
+static const struct faults all_faults[] = {
+    {0, "any call", 10},
+    {OS_FAULT_MMAP, "mmap", 8},
+    {OS_FAULT_MADVISE, "madvise", 2},
+    {OS_FAULT_MREMAP, "mremap", 2},
+    {OS_FAULT_MADVISE | OS_FAULT_MREMAP, "madvise or mremap", 5},
+};
+#define FAULTS (sizeof(all_faults) / sizeof(*all_faults))
+
+static bool refuses_memory(const struct faults *faults)
+{
+    return faults->kinds == 0 || faults->kinds & OS_FAULT_MMAP;
+}
+
+/* With the n-th call failing. true: the workload made that many calls. */
+static bool fail_at(const struct faults *faults, long n, bool forever)
+{
+    size_t live = live_blocks();
+    atomic_store(&os_fault_kinds, faults->kinds);
     atomic_store(&os_fault_forever, forever);
     atomic_store(&os_fault_at, n);
     work_in_threads();
     bool reached = atomic_load(&os_fault_at) <= 0;
     atomic_store(&os_fault_at, 0);
     check_all_blocks();
-    if (forever && n == 1) /* a later one may be the last, and no more than a release */
+    if (!refuses_memory(faults))
+        CHECK(count_failures() == 0);
+    else if (forever && n == 1) /* a later one may be the last, and no more than a release */
         CHECK(count_failures() > 0);
     size_t before = count_failures();
     work_in_threads();
     CHECK(count_failures() == before);
     free_all();
     check_all_blocks();
+    if (live_blocks() > live + KEPT_BY_LIBC)
+        FAIL("%zu blocks are live, %zu were at the start", live_blocks(), live);
     return reached;
 }
 
@@ -237,15 +300,17 @@ static void exhaust_in_child(long size, bool unused)
 }
 
 /* exec's memory is fresh: no malloc has been served yet but libc's own few at start. */
-static int run_again(const char *self, long n, bool forever)
+static int run_again(const struct faults *faults, long n, bool forever)
 {
-    char number[24], seed[24];
+    static const char self[] = "/proc/self/exe";
+    char number[24], seed[24], which[24];
     int status;
+    snprintf(which, sizeof(which), "%ld", (long)(faults - all_faults));
     snprintf(number, sizeof(number), "%ld", n);
     snprintf(seed, sizeof(seed), "%llu", (unsigned long long)stress.seed);
     pid_t pid = vfork();
     if (pid == 0) {
-        execl(self, self, "fail", number, forever ? "forever" : "once", seed, (char *)NULL);
+        execl(self, self, "fail", which, number, forever ? "forever" : "once", seed, (char *)NULL);
         _exit(127);
     }
     CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
@@ -256,35 +321,40 @@ static int run_again(const char *self, long n, bool forever)
 
 static int fail_in_this_process(char **arguments)
 {
-    stress.seed = strtoull(arguments[2], NULL, 0);
+    const struct faults *faults = &all_faults[strtoul(arguments[0], NULL, 0) % FAULTS];
+    stress.seed = strtoull(arguments[3], NULL, 0);
     seed_workers(stress.seed);
     alarm(100);
-    return fail_at(strtol(arguments[0], NULL, 0), strcmp(arguments[1], "forever") == 0)
+    return fail_at(faults, strtol(arguments[1], NULL, 0), strcmp(arguments[2], "forever") == 0)
                ? 0
                : NOT_REACHED;
 }
 
-/* Every n; in a short run the first of them, and beyond what there is time for ever fewer. */
-static long fail_at_every_call(const char *self, bool forever)
+/* The first calls surely, the more of them the more time there is; beyond what there is time for
+ * ever fewer. A run takes from a tenth of a second to a whole one. */
+static void fail_at_every_call(const struct faults *faults, bool forever)
 {
-    long n = 1, runs = 0, surely = stress.seconds < 20 ? 12 : 100;
+    long n = 1, runs = 0, surely = 5 + (long)stress.seconds / 2;
+    if (surely > 100)
+        surely = 100;
     for (;; n += runs < surely || stress_goes_on() ? 1 : 1 + n / 4, runs++) {
-        int status = run_again(self, n, forever);
+        int status = run_again(faults, n, forever);
         if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_REACHED)
             break;
         if (status != 0)
-            FAIL("call %ld %s: status %#x", n, forever ? "and all later fail" : "fails",
-                 (unsigned)status);
+            FAIL("%s, call %ld %s: status %#x", faults->name, n,
+                 forever ? "and all later fail" : "fails", (unsigned)status);
     }
-    CHECK(n > 10);
-    printf("%ld runs, up to call %ld, %s\n", runs, n - 1, forever ? "and all later" : "alone");
-    return n;
+    if (n <= faults->least)
+        FAIL("only %ld times %s", n - 1, faults->name);
+    printf("%s: %ld runs, up to call %ld, %s\n", faults->name, runs, n - 1,
+           forever ? "and all later" : "alone");
 }
 
 int main(int argc, char **argv)
 {
     static const long sizes[] = {400, 5000, 100000, 3000000};
-    if (argc == 5 && strcmp(argv[1], "fail") == 0)
+    if (argc == 6 && strcmp(argv[1], "fail") == 0)
         return fail_in_this_process(argv + 2);
     stress_begin(argc, argv);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
@@ -292,7 +362,9 @@ int main(int argc, char **argv)
         if (status != 0)
             FAIL("blocks of %ld bytes: status %#x", sizes[i], (unsigned)status);
     }
-    fail_at_every_call("/proc/self/exe", false);
-    fail_at_every_call("/proc/self/exe", true);
+    for (size_t i = 0; i < FAULTS; i++) {
+        fail_at_every_call(&all_faults[i], false);
+        fail_at_every_call(&all_faults[i], true);
+    }
     return 0;
 }

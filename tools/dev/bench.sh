@@ -9,6 +9,12 @@ verb_bench() {
     case " $* " in
     '  ' | *' -h '* | *' --help '*) exec bench/run --help ;;
     esac
+    if [ "$1" = coro ]; then
+        shift
+        need "for the benchmarks" golang-go:go
+        build_variant bench benchmarks
+        exec bench/coro/run "$@"
+    fi
     # A misspelt option is answered before anything is built or installed.
     bench/run "$@" --check || exit $?
     prepare_bench

@@ -45,6 +45,10 @@ variant_options() {
     tsan)
         printf '%s\n' --buildtype=debug -Doptimization=1 -Dentry_points=false -Db_sanitize=thread
         ;;
+    fuzz)
+        printf '%s\n' --buildtype=debug -Doptimization=2 -Ddebug_checks=true \
+            -Dentry_points=false -Dtests=false -Dfuzz=true
+        ;;
     aarch64)
         printf '%s\n' --buildtype=release --cross-file=tools/cross/aarch64.ini \
             "-Dcmocka_root=$PWD/build-aarch64/sysroot"
@@ -56,6 +60,7 @@ need_build_tools() {
     need "to build" gcc:gcc libc6-dev:/usr/include/stdio.h binutils:ld meson:meson \
         ninja-build:ninja pkg-config:pkg-config
     need "to build the tests" libcmocka-dev:/usr/include/cmocka.h g++:g++
+    need "for a test" valgrind:valgrind
 }
 
 # build_variant VARIANT [TARGET…]: all of it, tests included, or the targets alone.
@@ -67,6 +72,11 @@ build_variant() {
     if [ "$variant" = aarch64 ]; then
         source tools/dev/aarch64.sh
         prepare_aarch64 "$dir/sysroot"
+    fi
+    if [ "$variant" = fuzz ]; then
+        need "to fuzz" clang:clang \
+            libclang-rt-14-dev:/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a
+        export CC=clang
     fi
     setup_variant "$variant" "$dir"
     run_ninja "$dir" "$@" || die "the $variant build failed"

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Count the tests of a meson testlog.json: prints "passed failed skipped".
+"""Count the tests of a meson testlog.json: prints "passed failed skipped", and after these each program
+that failed or ran out of time, as " (RESULT: name)".
 
 A cmocka program reports each of its tests as a TAP line, and each counts as one; one that printed a
 line "# SKIPPED name" was left out, though cmocka calls it passed. A program that says nothing, or
@@ -13,6 +14,10 @@ import sys
 
 TAP = re.compile(r"^(not )?ok\b", re.MULTILINE)
 SKIPPED = re.compile(r"^# SKIPPED ", re.MULTILINE)
+
+
+def ended_well(entry):
+    return entry["result"] in ("OK", "EXPECTEDFAIL", "SKIP")
 
 
 def tally(entry):
@@ -34,14 +39,17 @@ def tally(entry):
 
 
 def main():
-    totals = [0, 0, 0]
+    totals, culprits = [0, 0, 0], []
     try:
         with open(sys.argv[1], encoding="utf-8") as log:
             for line in log:
-                totals = [a + b for a, b in zip(totals, tally(json.loads(line)))]
+                entry = json.loads(line)
+                totals = [a + b for a, b in zip(totals, tally(entry))]
+                if not ended_well(entry):
+                    culprits.append("(%s: %s)" % (entry["result"], entry["name"]))
     except FileNotFoundError:
         pass
-    print(*totals)
+    print(*totals, *culprits)
 
 
 main()

@@ -16,6 +16,8 @@ verb_test() {
         ;;
     stress) meson_suite "stress" debug 1800 --suite stress ;;
     bench) bench_suite 600 ;;
+    soak) soak_suite "${2:-10}" ;;
+    fuzz) fuzz_suite "${2:-30}" ;;
     '') all_quick_suites ;;
     *) matching_suites "$@" ;;
     esac
@@ -23,14 +25,16 @@ verb_test() {
 }
 
 all_quick_suites() {
-    meson_suite "release" release 600 --no-suite stress
-    meson_suite "debug" debug 600 --no-suite stress
-    meson_suite "ubsan" ubsan 600 --no-suite stress
-    meson_suite "asan" asan 600 --no-suite stress
-    meson_suite "tsan" tsan 600 --no-suite stress
+    meson_suite "release" release 600 --no-suite stress --no-suite soak --no-suite long
+    meson_suite "debug" debug 600 --no-suite stress --no-suite soak --no-suite long
+    meson_suite "ubsan" ubsan 600 --no-suite stress --no-suite soak --no-suite long
+    meson_suite "asan" asan 600 --no-suite stress --no-suite soak --no-suite long
+    meson_suite "tsan" tsan 600 --no-suite stress --no-suite soak --no-suite long
     # On an aarch64 machine the other suites have shown it already.
     [ "$(uname -m)" = aarch64 ] || meson_suite "aarch64" aarch64 600 --suite unit
     meson_suite "stress" debug 600 --suite stress
+    soak_suite 2
+    fuzz_suite 30
     programs_suite 1200 --quick
     bench_suite 600
 }
@@ -65,10 +69,11 @@ run_meson() {
 
 # tally_meson NAME DIRECTORY SECONDS EXIT-STATUS
 tally_meson() {
-    local passed failed skipped last
-    read -r passed failed skipped < <(python3 tools/dev/tally.py "$2/meson-logs/testlog.json")
+    local passed failed skipped culprits last
+    read -r passed failed skipped culprits < <(python3 tools/dev/tally.py "$2/meson-logs/testlog.json")
     last=$(sed -n '/^Ok: /,/^Timeout: /p' "$2/test.log" | tr -s ' \n' ' ')
-    record "$1" "$passed" "$(failures "$failed" "$4")" "$skipped" "$3" "$last$(ending "$failed" "$4")"
+    record "$1" "$passed" "$(failures "$failed" "$4")" "$skipped" "$3" \
+        "$last$(ending "$failed" "$4")${culprits:+ $culprits}"
 }
 
 # failures COUNT EXIT-STATUS: a runner that ends badly (124: out of time) counts as one failure,
@@ -99,6 +104,23 @@ programs_suite() {
     runner_suite programs "$limit" tests/programs/run "$@"
 }
 
+# soak_suite MINUTES: in the debug build, where mapping calls fail too.
+soak_suite() {
+    GOALLOC_STRESS_SECONDS=$(($1 * 60)) \
+        meson_suite "soak" debug $(($1 * 60 + 600)) --suite soak
+}
+
+# fuzz_suite SECONDS: each target for so long, from the inputs that are kept.
+fuzz_suite() {
+    local start=$SECONDS
+    say "fuzz: building"
+    if ! (build_variant fuzz tests/fuzz/fuzz_calls tests/fuzz/fuzz_options); then
+        record fuzz 0 1 0 $((SECONDS - start)) "the build failed"
+        return
+    fi
+    runner_suite fuzz $(($1 * 2 + 300)) tests/fuzz/run build-fuzz "$1"
+}
+
 # Whether every benchmark still gives a figure; no figure is judged.
 bench_suite() {
     local limit=$1 start=$SECONDS
@@ -116,6 +138,7 @@ bench_suite() {
 runner_suite() {
     local name=$1 limit=$2 start=$SECONDS log=build/$1.log last status=0
     shift 2
+    mkdir -p build
     say "$name: testing"
     timeout --kill-after=20 "$limit" "$@" </dev/null 2>&1 | tee "$log" || status=${PIPESTATUS[0]}
     last=$(grep -E '[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1) || last=

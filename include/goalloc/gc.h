@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+/*
+ * goalloc/gc.h: the collector's interface.
+ *
+ * The collector frees blocks that the program can no longer reach. It finds pointers in registers,
+ * stacks, static and thread-local data, in all private memory of the process and in blocks
+ * themselves: at any multiple of four bytes, to any byte of a block. It works on blocks of malloc
+ * and its family as well as on those of ga_gc_malloc; all may be freed explicitly too.
+ *
+ * It is off until GOALLOC=gc=collect or ga_gc_enable switches it on. A program must not hide
+ * pointers from it: docs/gc.md says what it doesn't see, and how to pin a block.
+ */
+#ifndef GOALLOC_GC_H
+#define GOALLOC_GC_H
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- On and off --- */
+
+/* Switches the collector on. 0; or -1, with errno ENOMEM, ENOTSUP
+ * under a sanitizer or valgrind, or EBUSY in a process that runs under
+ * GOALLOC=gc=audit or leaks, which it doesn't end. */
+int ga_gc_enable(void);
+/* No cycle begins of itself until ga_gc_enable is called again. */
+void ga_gc_disable(void);
+/* A full cycle: what is out of reach at the call is freed on return. 0; or -1 where there's no
+ * collector or the cycle had to be abandoned. Not from a fork handler. */
+int ga_gc_collect(void);
+
+/* GOGC: a cycle begins when the heap has grown by so many percent of what was alive. Negative:
+ * none does. Returns what it was. */
+int ga_set_gc_percent(int percent);
+
+/* --- Memory --- */
+
+/* Zeroed. NULL, with errno ENOMEM, when there's none. */
+void *ga_gc_malloc(size_t size);
+/* For what holds no pointers: its bytes are never looked at, and not zeroed. */
+void *ga_gc_malloc_atomic(size_t size);
+/* Keeps the bytes, and whether they may hold pointers. */
+void *ga_gc_realloc(void *block, size_t size);
+/* Explicitly, at any time; the same as free, and forgets what was to happen to the block. A block
+ * that has a finalizer, a cleanup, a weak pointer or a link must not be freed by free or realloc.
+ */
+void ga_gc_free(void *block);
+
+/* --- Roots --- */
+
+/* Memory that the collector wouldn't look at otherwise: shared mappings, for instance. 0 or -1. */
+int ga_gc_add_root(const void *start, size_t size);
+void ga_gc_remove_root(const void *start, size_t size);
+/* Keeps a block alive that the program points to only in ways that the collector can't see.
+ * Counted: as many unpins undo it. 0 or -1. */
+int ga_gc_pin(const void *block);
+void ga_gc_unpin(const void *block);
+
+/* The block is alive up to this call, whatever the compiler makes of the last use before it. */
+static inline void ga_gc_keep_alive(const void *block)
+{
+    __asm__ volatile("" : : "r"(block) : "memory");
+}
+
+/* --- When a block is out of reach. -1 with ENOTSUP while there's no collector. --- */
+
+/* finalize(block, data) runs once, on a thread of the collector's with all signals blocked; the
+ * block and what it points to live until then, and the block is freed by a later cycle unless the
+ * function has stored it somewhere. Where one such block points to another its finalizer runs a
+ * cycle earlier; in a ring none runs. What `data` points to is kept. NULL: none any more. */
+int ga_gc_set_finalizer(void *block, void (*finalize)(void *block, void *data), void *data);
+/* clean(argument) runs once, on the same thread; the block is freed at once. What `argument` points
+ * to is kept, so it must not lead to the block. A block may have several. */
+int ga_gc_add_cleanup(void *block, void (*clean)(void *argument), void *argument);
+
+/* A pointer that keeps nothing alive: gives NULL once the block is out of reach. */
+typedef struct ga_gc_weak ga_gc_weak;
+ga_gc_weak *ga_gc_weak_new(void *block);
+void *ga_gc_weak_get(const ga_gc_weak *weak);
+void ga_gc_weak_free(ga_gc_weak *weak);
+/* *word is set to NULL once the block is out of reach. The word should lie where the collector
+ * doesn't look for pointers: in a block of ga_gc_malloc_atomic, which must live as long. */
+int ga_gc_link(void **word, const void *block);
+
+/* --- What it did --- */
+
+struct ga_gc_stats {
+    size_t cycles;     /* since the start */
+    size_t abandoned;  /* cycles given up: a thread that didn't stop, a refusal by the kernel */
+    size_t live_bytes; /* found alive by the last cycle */
+    size_t live_blocks;
+    size_t freed_bytes; /* by all cycles; under leaks and audit: found out of reach */
+    size_t freed_blocks;
+    size_t goal;       /* the heap size at which the next cycle should end */
+    size_t root_bytes; /* looked at by the last cycle outside of blocks */
+    size_t stopped_ns; /* the world was stopped for, by all cycles */
+    size_t longest_stop_ns;
+    size_t false_frees; /* audit: blocks it would have freed, and that the program used after all */
+};
+/* `size` is sizeof(struct ga_gc_stats): an older program gets the fields that it knows. */
+void ga_gc_stats(struct ga_gc_stats *out, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

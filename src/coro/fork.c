@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+/*
+ * fork.c: the runtime over a fork.
+ *
+ * Place: called by src/libc/fork.c's handlers, before and after the heap's own locks. Calls each
+ * file's part.
+ *
+ * The child has the coroutine that forked and no other one: the others were on threads that the
+ * child hasn't got, or waited for those. What they hold stays held, as with the parent's other
+ * threads. The procs' queues, the timers and the poller start anew; the monitor with the next use.
+ *
+ * Locking: sched.lock, then the heaps of timers, the stacks', the poller's.
+ */
+#include "internal.h"
+
+static bool
+    frozen; /* by the thread that forks; a runtime that was never started has no locks held */
+
+void coro_lock_for_fork(void)
+{
+    frozen = atomic_load_explicit(&sched.state, memory_order_acquire) != SCHED_NONE;
+    if (!frozen)
+        return;
+    lock_freeze(&sched.lock);
+    for (unsigned i = 0; i < procs_made(); i++)
+        timers_freeze(sched.procs[i]->timers);
+    stack_freeze();
+    netpoll_freeze();
+}
+
+void coro_unlock_after_fork(void)
+{
+    if (!frozen)
+        return;
+    netpoll_thaw();
+    stack_thaw();
+    for (unsigned i = 0; i < procs_made(); i++)
+        timers_thaw(sched.procs[i]->timers);
+    lock_thaw(&sched.lock);
+}
+
+static void empty_proc(struct proc *proc)
+{
+    atomic_store(&proc->queue.head, 0);
+    atomic_store(&proc->queue.tail, 0);
+    atomic_store(&proc->run_next, NULL);
+    timers_reset(proc->timers);
+    proc->stacks = (struct pool){0};
+    proc->started = proc->ended = 0;
+    proc->machine = NULL;
+    proc->idle = true;
+}
+
+static void count_self(const struct machine *self)
+{
+    bool is_coroutine = self && !self->foreign && !(self->current->flags & WAITER_MAIN);
+    atomic_store(&sched.foreign_started, is_coroutine);
+    atomic_store(&sched.foreign_ended, 0);
+    atomic_store(&sched.daemons, is_coroutine && self->current->daemon);
+    sched.main = self && !self->foreign && !is_coroutine ? self->current : NULL;
+    if (self)
+        self->current->forks = sched.forks;
+}
+
+static void empty_lists(void)
+{
+    sched.first = sched.last = NULL;
+    atomic_store(&sched.queued, 0);
+    sched.idle_procs = NULL;
+    atomic_store(&sched.idle_proc_count, 0);
+    sched.idle_machines = NULL;
+    sched.idle_machine_count = sched.waiting_machines = sched.spare_machines = 0;
+    atomic_store(&sched.spinning, 0);
+    atomic_store(&sched.wakers, 0);
+    atomic_store(&sched.watcher, NULL);
+    atomic_store(&sched.watch_until, INT64_MAX);
+    atomic_store(&sched.foreign_parked, 0);
+}
+
+static void list_procs(struct machine *self)
+{
+    struct proc *own = self && !self->foreign ? machine_proc(self) : NULL;
+    for (unsigned i = sched.procs_made; i-- > 0;)
+        empty_proc(sched.procs[i]);
+    if (own) {
+        own->idle = false;
+        own->machine = self;
+    }
+    for (unsigned i = sched.procs_made; i-- > 0;)
+        if (sched.procs[i] != own)
+            sched_put_idle_proc(sched.procs[i]);
+}
+
+void coro_reset_in_child(void)
+{
+    struct machine *self = machine_self();
+    if (!frozen)
+        return;
+    lock_reset(&sched.lock);
+    stack_reset();
+    netpoll_reset();
+    sched.forks++;
+    empty_lists();
+    machine_reset();
+    scope_reset();
+    list_procs(self);
+    count_self(self);
+    monitor_reset();
+    atomic_store(&sched.state, SCHED_FORKED);
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+/*
+ * memory.c: blocks for the runtime's own structures.
+ *
+ * Place: called by src/coro only. Calls src/mcache's fast paths and src/mheap, as src/libc's malloc
+ * does, but none of the entry points: the runtime works beside another malloc too.
+ *
+ * Invariants: what it gives is zeroed; it is a block like malloc's. Locking: none of its own.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "../mcache/mcache.h"
+#include "memory.h"
+
+static void *alloc_small(size_t size)
+{
+    unsigned class = size_class_of(size);
+    void *p;
+    if (!mcache_pop(mcache_self(), class, &p))
+        p = mcache_alloc_slow(class);
+    return p ? memset(p, 0, size) : NULL;
+}
+
+static void *alloc_large(size_t size)
+{
+    struct span *span =
+        size <= WINDOW_SIZE && mheap_init() ? mheap_alloc_large(pages_for(size), HEAP_PAGE) : NULL;
+    if (!span)
+        return NULL;
+    mheap_zero_fresh(span);
+    return (void *)span_address(span);
+}
+
+void *coro_alloc(size_t size, bool pointers)
+{
+    (void)pointers; /* the heap has one kind of span as yet; a collector tells them apart */
+    void *p = size <= CLASS_SIZE_MAX ? alloc_small(size) : alloc_large(size);
+    if (!p)
+        errno = ENOMEM;
+    return p;
+}
+
+void coro_free(void *p)
+{
+    size_t class = mheap_class_of(p);
+    if (GA_LIKELY(class != 0)) {
+        if (!mcache_push(mcache_self(), class, p))
+            mcache_free_slow(p, (unsigned)class);
+        return;
+    }
+    struct span *span = p ? mheap_span_of(p) : NULL;
+    if (span)
+        mheap_free_large(span);
+}

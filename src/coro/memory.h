@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+/*
+ * memory.h: the memory that the coroutine runtime is made of.
+ *
+ * Blocks of the heap like malloc's, which free() would take too; reached without the entry points,
+ * so that a program that brings another malloc can use the runtime.
+ */
+#ifndef GOALLOC_CORO_MEMORY_H
+#define GOALLOC_CORO_MEMORY_H
+
+#include "../goalloc.h"
+
+/* Zeroed, aligned to 16. pointers = false: the collector need not look into it. NULL: out of
+ * memory; errno is ENOMEM then, and kept otherwise. */
+void *coro_alloc(size_t size, bool pointers);
+void coro_free(void *p);
+
+#endif

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+/*
+ * scope.c: waiting for coroutines to end: a scope's children, or all.
+ *
+ * Place: programs call it; spawn.c says who starts and ends.
+ *
+ * Invariants: `children` is 0 exactly while nobody who was started in the scope is alive; waiters
+ * are woken once each, after it has become 0. A coroutine that waits for all is woken when nobody
+ * is left but daemons, main and such coroutines; main and threads, when those have ended too.
+ * Locking: the scope's lock; all_lock for ga_wait_all.
+ *
+ * ga_wait_all is free for those that end while nobody calls it: they count themselves in their
+ * proc, and look at sched.wait_all afterwards, with no barrier between. The one that waits sets
+ * wait_all and has the kernel run a barrier everywhere before it counts.
+ */
+#include <errno.h>
+
+#include "internal.h"
+
+struct link {
+    struct waiter *waiter;
+    struct link *next;
+};
+
+struct ga_scope {
+    struct lock lock;
+    atomic_size_t children; /* relaxed but for the last one's end, which is acquire and release */
+    struct link *waiters;   /* guarded by lock */
+    atomic_int error;       /* the first; relaxed */
+    atomic_bool cancelled;  /* relaxed */
+};
+
+static bool release_lock(struct waiter *self, void *lock)
+{
+    (void)self;
+    lock_release(lock);
+    return true;
+}
+
+static void wake_list(struct link *link)
+{
+    while (link) {
+        struct link *next = link->next; /* it lies on the stack of the one that is woken */
+        park_ready(link->waiter);
+        link = next;
+    }
+}
+
+/* --- Scopes --- */
+
+GA_EXPORT struct ga_scope *ga_scope_new(void)
+{
+    return coro_alloc(sizeof(struct ga_scope), true);
+}
+
+void scope_child_starts(struct ga_scope *scope)
+{
+    atomic_fetch_add_explicit(&scope->children, 1, memory_order_relaxed);
+}
+
+/* The last one looks for waiters under the lock, and doesn't touch the scope after it has released
+ * it: whoever waits may free the scope then. So does only one that ends under the lock. */
+void scope_child_ended(struct ga_scope *scope)
+{
+    size_t left = atomic_load_explicit(&scope->children, memory_order_relaxed);
+    while (left > 1)
+        if (atomic_compare_exchange_weak_explicit(&scope->children, &left, left - 1,
+                                                  memory_order_release, memory_order_relaxed))
+            return;
+    lock_acquire(&scope->lock);
+    struct link *waiters = NULL;
+    if (atomic_fetch_sub_explicit(&scope->children, 1, memory_order_acq_rel) == 1) {
+        waiters = scope->waiters;
+        scope->waiters = NULL;
+    }
+    lock_release(&scope->lock);
+    wake_list(waiters);
+}
+
+GA_EXPORT void ga_scope_cancel(struct ga_scope *scope)
+{
+    atomic_store_explicit(&scope->cancelled, true, memory_order_relaxed);
+}
+
+GA_EXPORT bool ga_scope_cancelled(const struct ga_scope *scope)
+{
+    return atomic_load_explicit(&scope->cancelled, memory_order_relaxed);
+}
+
+GA_EXPORT void ga_scope_fail(struct ga_scope *scope, int error)
+{
+    int none = 0;
+    if (error == 0)
+        return;
+    atomic_compare_exchange_strong_explicit(&scope->error, &none, error, memory_order_relaxed,
+                                            memory_order_relaxed);
+    ga_scope_cancel(scope);
+}
+
+GA_EXPORT int ga_scope_wait(struct ga_scope *scope)
+{
+    lock_acquire(&scope->lock);
+    if (atomic_load_explicit(&scope->children, memory_order_acquire) > 0) {
+        struct link self = {park_self(), scope->waiters};
+        /* cppcheck-suppress autoVariables ; until it is woken, which takes it off the list */
+        scope->waiters = &self;
+        park(release_lock, &scope->lock, park_scope, scope);
+    } else {
+        lock_release(&scope->lock);
+    }
+    return atomic_load_explicit(&scope->error, memory_order_relaxed);
+}
+
+GA_EXPORT int ga_scope_end(struct ga_scope *scope)
+{
+    int error = ga_scope_wait(scope);
+    coro_free(scope);
+    return error;
+}
+
+/* --- All --- */
+
+static struct {
+    struct lock lock;
+    struct link *outside; /* main, and threads; guarded by lock, as are the following */
+    struct link *inside;  /* coroutines */
+    uint64_t inside_count;
+} all;
+
+static struct link *take_list(struct link **list)
+{
+    struct link *first = *list;
+    *list = NULL;
+    return first;
+}
+
+/* Lock held. Those whose wait is over. */
+static struct link *take_waiters(void)
+{
+    uint64_t living = coro_count_living();
+    uint64_t daemons = atomic_load_explicit(&sched.daemons, memory_order_relaxed);
+    if (living > all.inside_count + daemons)
+        return NULL;
+    if (all.inside) {
+        all.inside_count = 0;
+        return take_list(&all.inside); /* main's turn comes when they have ended */
+    }
+    atomic_store(&sched.wait_all, 0);
+    return take_list(&all.outside);
+}
+
+void scope_check_wait_all(void)
+{
+    lock_acquire(&all.lock);
+    struct link *waiters = take_waiters();
+    lock_release(&all.lock);
+    wake_list(waiters);
+}
+
+/* Off its stack; one that ended before wait_all was set has been counted by now. */
+static bool look_once(struct waiter *self, void *unused)
+{
+    (void)self;
+    (void)unused;
+    struct link *waiters = take_waiters();
+    lock_release(&all.lock);
+    wake_list(waiters);
+    return true;
+}
+
+GA_EXPORT void ga_wait_all(void)
+{
+    if (!sched_started())
+        return;
+    struct waiter *waiter = park_self();
+    bool is_outside = waiter->flags & (WAITER_THREAD | WAITER_MAIN);
+    struct link **list = is_outside ? &all.outside : &all.inside;
+    lock_acquire(&all.lock);
+    struct link self = {waiter, *list};
+    *list = &self;
+    all.inside_count += !is_outside;
+    atomic_store(&sched.wait_all, 1);
+    if (!sched.fences)
+        os_barrier();
+    park(look_once, NULL, park_wait_all, NULL);
+}
+
+/* --- Fork --- */
+
+void scope_reset(void)
+{
+    lock_reset(&all.lock);
+    all.inside = all.outside = NULL;
+    all.inside_count = 0;
+    atomic_store(&sched.wait_all, 0);
+}

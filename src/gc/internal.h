@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+/*
+ * internal.h: what the files of src/gc share.
+ *
+ * pacer.c   when to collect: pure functions
+ * thread.c  the collector's thread, requests, the process's fork and end
+ * cycle.c   one cycle from its beginning to the end of its sweep
+ * stop.c    stopping the world
+ * roots.c   where pointers may be
+ * mark.c    following them
+ * special.c finalizers, cleanups, weak pointers, links
+ * report.c  lines: gctrace, audit, leaks
+ */
+#ifndef GOALLOC_GC_INTERNAL_H
+#define GOALLOC_GC_INTERNAL_H
+
+#include "../goalloc.h"
+#include "../mheap/marks.h"
+#include "gc.h"
+#include "pacer.h"
+
+/* --- stop.c --- */
+
+enum stop_state {
+    STOP_PENDING, /* the signal is on its way */
+    STOP_STOPPED, /* the thread waits in the handler */
+    STOP_GONE,    /* it has ended, or was given up */
+};
+
+struct stopped {
+    atomic_uint state;   /* enum stop_state */
+    unsigned thread;     /* its number; constant while a stop lasts */
+    unsigned generation; /* of the stop; constant while it lasts */
+    uintptr_t context;   /* its saved registers; all of its stack that lives is above. The rest
+                            is written by the thread before it is stopped */
+    uintptr_t thread_pointer;
+    uintptr_t signal_stack; /* 0: none */
+};
+
+/* Makes room for as many threads as there are and may come; before any lock is held. */
+bool stop_prepare(void);
+/* All threads but the caller's. false: some didn't answer, or the kernel refused; all run again. */
+bool stop_world(void);
+void resume_world(void);
+unsigned stop_capacity(void); /* the most threads that a stop can hold */
+/* The threads of the present stop. */
+unsigned stop_count(void);
+const struct stopped *stop_thread(unsigned i);
+/* There's no present stop. */
+void stop_forget(void);
+
+/* --- mark.c --- */
+
+/* Room for the queue; before any lock is held. false: no memory. */
+bool mark_prepare(void);
+void mark_begin(void);
+/* The heap as it is now. */
+void mark_look(void);
+/* A word that isn't in the heap: a pointer right behind a block counts for the block too. */
+void mark_root_word(uintptr_t word);
+/* All words in [start, end), which can be read. Of roots. */
+void mark_roots(const void *start, const void *end);
+/* Of a stopped thread's stack and registers, where a large block's span may stand for the block. */
+void mark_stack(const void *start, const void *end);
+/* Of the object at `address`: looks inside without marking it; marks it without looking inside;
+ * whether it is marked; whether it is one that isn't. Anything that isn't in a block counts as
+ * marked. */
+void mark_behind(uintptr_t address);
+void mark_alone(uintptr_t address);
+bool mark_reached(uintptr_t address);
+bool mark_is_dead(uintptr_t address);
+/* Marks an object, and doesn't look inside. */
+void mark_leaf(void *object, void *context);
+/* Follows what was marked until nothing is left. */
+void mark_drain(void);
+/* The same beside the running program. false: given up. */
+bool mark_drain_beside(const atomic_bool *give_up);
+/* Scans what is marked in [start, end) again; adds to *bytes. */
+void mark_rescan(uintptr_t start, uintptr_t end, void *bytes);
+/* Clears every mark bit. */
+void mark_undo(void);
+size_t mark_scanned(void); /* bytes looked at since mark_begin */
+
+/* --- roots.c --- */
+
+bool roots_prepare(void);
+/* Marks from everything outside of the heap. With the world stopped and all locks held, or beside
+ * the program, as it is just now. false: the kernel won't say what there is. */
+bool roots_mark(bool stopped);
+size_t roots_bytes(void);
+/* The stack of the collector's thread: only [from, end) is a root. */
+void roots_set_own_stack(uintptr_t start, uintptr_t from, uintptr_t end);
+/* Where a thread's record of its stack lies: found by comparing with one that is known. */
+void roots_learn_stacks(uintptr_t thread_pointer, uintptr_t start, size_t size);
+extern struct lock roots_lock; /* extra roots; outside of the allocator's locks */
+
+/* --- special.c; outside of the allocator's locks, inside of the extra roots' --- */
+
+extern struct lock special_lock;
+/* With the world stopped and the lock held: what attached actions keep alive; then, when all was
+ * followed, which blocks are out of reach. */
+void special_mark(void);
+void special_decide(void);
+/* Sees that what is ready is run. */
+void special_run(void);
+void special_reset_in_child(void);
+
+/* --- cycle.c --- */
+
+enum cycle_end {
+    CYCLE_DONE,
+    CYCLE_FAILED,  /* abandoned; nothing was freed */
+    CYCLE_YIELDED, /* given up for a fork; to be run again */
+};
+
+struct cycle {
+    bool asked; /* for, by the program */
+    /* Times: the beginning; marking beside the program begins; the world is to stop, has stopped,
+     * goes on; the end of the sweep. */
+    uint64_t began, beside, stopping, stopped, resumed, swept;
+    size_t heap_before, heap_marked, heap_after;
+    size_t freed_bytes, freed_objects, live_bytes, live_objects, root_bytes, scanned;
+};
+/* The caller is the collector's thread. `yield`: somebody wants to fork. */
+enum cycle_end cycle_run(struct cycle *cycle, enum gc_mode mode, const atomic_bool *yield);
+size_t heap_bytes(void);
+
+/* --- report.c --- */
+void report_cycle(const struct cycle *cycle, const struct gc_pacer *pacer, unsigned number);
+void report_leaks(void);
+void report_audit(const struct gc_stats *stats);
+/* Counts a block that nothing reached, for the report of leaks. */
+void report_count_leak(size_t class, size_t objects, size_t bytes);
+
+#endif

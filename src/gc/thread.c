@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: MIT
+/*
+ * thread.c: the collector's thread, what it is asked for, and the life of the process around it.
+ *
+ *   THREAD_NONE --first request--> THREAD_RUNNING
+ *
+ * Place: src/libc's slow paths and its calls come here. Calls cycle.c.
+ *
+ * Requests are tickets: whoever wants a cycle draws one and, if it has to wait, waits until it is
+ * served. A cycle serves all tickets that were drawn before it began. The thread sleeps in between,
+ * or until two minutes have passed. All signals are blocked in it but libc's own two.
+ *
+ * Invariants: served <= drawn. A forked child has no such thread until it wants one.
+ * Locking: gc_lock is held by the thread over a cycle, and over a fork; it is outermost of all the
+ * library's. `settings` guards the pacer and the statistics.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "../mcache/mcache.h"
+#include "../mcentral/mcentral.h"
+#include "../os/lock.h"
+#include "../os/os.h"
+#include "../os/report.h"
+#include "../observe/provider.h"
+#include "internal.h"
+
+bool gc_on;
+
+#define PAUSES_KEPT 256
+
+enum thread_state {
+    THREAD_NONE,
+    THREAD_RUNNING,
+    THREAD_REFUSED, /* there can't be one: no cycle will ever be */
+};
+
+static struct {
+    struct lock gc_lock;
+    struct lock settings;
+    enum gc_mode mode;     /* constant once gc_on */
+    bool trace;            /* constant once gc_on */
+    struct gc_pacer pacer; /* guarded by settings */
+    struct gc_stats stats; /* guarded by settings */
+    atomic_uint state;     /* enum thread_state; relaxed, decided by one compare and exchange */
+    atomic_uint drawn;     /* tickets; release when drawn, acquire by the thread */
+    atomic_bool wanted;    /* the program asks for a cycle; relaxed, for statistics */
+    atomic_uint served;    /* release when served, acquire by who waited */
+    atomic_uint failed;    /* cycles that were abandoned; ordered by served */
+    atomic_size_t trigger; /* the pacer's; relaxed */
+    atomic_size_t goal;    /* the same */
+    atomic_uint ticks;     /* slow paths; relaxed */
+    atomic_bool outrun;    /* the heap is far above its goal, until the cycle ends; relaxed */
+    uint64_t pause_buckets[TIME_BUCKETS]; /* for statistics, as the rest; guarded by settings */
+    uint64_t pauses[PAUSES_KEPT], pause_ends[PAUSES_KEPT];
+    uint64_t last_end;
+    size_t scanned, asked;
+    atomic_uint pausing; /* nothing ever wakes who waits here: a sleep */
+    atomic_bool yield;   /* a thread waits for gc_lock to fork; relaxed, gc_lock decides */
+    int percent;         /* GOGC as it was given */
+} collector = {.percent = 100};
+
+/* --- The thread --- */
+
+#define STACK_SIZE ((size_t)256 << 10)
+
+static void set_pacer(void)
+{
+    atomic_store_explicit(&collector.trigger, collector.pacer.trigger, memory_order_relaxed);
+    atomic_store_explicit(&collector.goal, collector.pacer.goal, memory_order_relaxed);
+    collector.stats.goal = collector.pacer.goal;
+}
+
+/* What the process holds beside blocks: tables, caches, pages that are free. */
+static size_t overhead(void)
+{
+    struct mheap_stats heap;
+    mheap_read_stats(&heap);
+    size_t held = heap.in_use + heap.free_dirty + heap.meta, blocks = heap_bytes();
+    return held > blocks ? held - blocks : 0;
+}
+
+static void account_pause(uint64_t pause)
+{
+    size_t at = (collector.stats.cycles + PAUSES_KEPT - 1) % PAUSES_KEPT;
+    collector.last_end = os_wall_time();
+    collector.pauses[at] = pause;
+    collector.pause_ends[at] = collector.last_end;
+    collector.pause_buckets[time_bucket(pause)]++;
+}
+
+/* `settings` is held. */
+static void account(const struct cycle *cycle)
+{
+    struct gc_stats *stats = &collector.stats;
+    uint64_t pause = cycle->resumed - cycle->stopping;
+    struct gc_result result = {
+        .now = cycle->swept,
+        /* Where nothing is freed what is dead stays: it must not bring one cycle after another. */
+        .marked = collector.mode == GC_COLLECT ? cycle->live_bytes : cycle->heap_after,
+        .scanned = cycle->scanned,
+        .overhead = overhead(),
+        .roots = cycle->root_bytes,
+        .allocated =
+            cycle->heap_marked > cycle->heap_before ? cycle->heap_marked - cycle->heap_before : 0,
+    };
+    stats->cycles++;
+    account_pause(pause);
+    collector.scanned = cycle->scanned;
+    collector.asked += cycle->asked;
+    stats->live_bytes = cycle->live_bytes;
+    stats->live_objects = cycle->live_objects;
+    stats->freed_bytes += cycle->freed_bytes;
+    stats->freed_objects += cycle->freed_objects;
+    stats->root_bytes = cycle->root_bytes;
+    stats->stop_total += pause;
+    stats->stop_longest = pause > stats->stop_longest ? pause : stats->stop_longest;
+    stats->mark_total += cycle->resumed - cycle->beside;
+    gc_pacer_ended(&collector.pacer, &result);
+    set_pacer();
+}
+
+/* `settings` is held. A cycle that couldn't be had is tried again when the heap is twice as large:
+ * nobody shall wait for it before. */
+static void put_off(void)
+{
+    size_t heap = heap_bytes();
+    size_t later = heap < SIZE_MAX / 2 ? heap * 2 : SIZE_MAX;
+    collector.stats.abandoned++;
+    atomic_store_explicit(&collector.trigger, later, memory_order_relaxed);
+    atomic_store_explicit(&collector.goal, later, memory_order_relaxed);
+}
+
+/* Until it isn't given up for a fork. */
+static enum cycle_end run_cycle(struct cycle *cycle)
+{
+    for (;;) {
+        /* Who waits to fork goes first. */
+        while (atomic_load_explicit(&collector.yield, memory_order_relaxed))
+            os_futex_wait_for(&collector.pausing, 0, GC_SECOND / 10000);
+        lock_acquire(&collector.gc_lock);
+        *cycle = (struct cycle){0};
+        enum cycle_end end = cycle_run(cycle, collector.mode, &collector.yield);
+        lock_release(&collector.gc_lock);
+        if (end != CYCLE_YIELDED)
+            return end;
+    }
+}
+
+static void serve(void)
+{
+    struct cycle cycle;
+    struct gc_pacer paced;
+    unsigned tickets = atomic_load_explicit(&collector.drawn, memory_order_acquire);
+    bool asked = atomic_exchange_explicit(&collector.wanted, false, memory_order_relaxed);
+    bool done = run_cycle(&cycle) == CYCLE_DONE;
+    cycle.asked = asked;
+    lock_acquire(&collector.settings);
+    paced = collector.pacer;
+    if (done)
+        account(&cycle);
+    else
+        put_off();
+    size_t number = collector.stats.cycles;
+    lock_release(&collector.settings);
+    special_run();
+    if (done && godebug.gctrace > 0)
+        report_cycle(&cycle, &paced, (unsigned)number);
+    if (!done)
+        atomic_fetch_add_explicit(&collector.failed, 1, memory_order_relaxed);
+    atomic_store_explicit(&collector.outrun, false, memory_order_relaxed);
+    atomic_store_explicit(&collector.served, tickets, memory_order_release);
+    os_futex_wake(&collector.served, INT32_MAX);
+}
+
+static bool is_forced(void)
+{
+    lock_acquire(&collector.settings);
+    bool forced = gc_pacer_due(&collector.pacer, 0, os_nanotime()) == GC_REASON_TIME;
+    lock_release(&collector.settings);
+    return forced && collector.mode == GC_COLLECT;
+}
+
+static void *run(void *stack)
+{
+    uintptr_t start = (uintptr_t)stack, end = start + STACK_SIZE;
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    pthread_setname_np(pthread_self(), "goalloc-gc");
+    roots_set_own_stack(start, round_down(here, MIN_ALIGN), end);
+    roots_learn_stacks((uintptr_t)__builtin_thread_pointer(), start, STACK_SIZE);
+    for (;;) {
+        unsigned served = atomic_load_explicit(&collector.served, memory_order_relaxed);
+        if (atomic_load_explicit(&collector.drawn, memory_order_acquire) != served || is_forced())
+            serve();
+        else
+            os_futex_wait_for(&collector.drawn, served, GC_FORCE_AFTER / 4);
+    }
+    return NULL;
+}
+
+/* The stack is the library's own memory: so it is known where it lies, and it is no root. */
+static bool start_on(void *stack)
+{
+    pthread_t thread;
+    pthread_attr_t attributes;
+    sigset_t before;
+    if (!stack || pthread_attr_init(&attributes) != 0)
+        return false;
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstack(&attributes, stack, STACK_SIZE);
+    os_block_signals(&before);
+    bool started = pthread_create(&thread, &attributes, run, stack) == 0;
+    os_restore_signals(&before);
+    pthread_attr_destroy(&attributes);
+    return started;
+}
+
+/* With no lock held: libc allocates for the thread. */
+static void want_thread(void)
+{
+    static void *stack; /* a forked child takes it over */
+    unsigned none = THREAD_NONE;
+    if (!atomic_compare_exchange_strong_explicit(&collector.state, &none, THREAD_RUNNING,
+                                                 memory_order_relaxed, memory_order_relaxed))
+        return;
+    int saved = errno; /* free keeps it */
+    if (!stack)
+        stack = mheap_meta_alloc(STACK_SIZE);
+    if (!start_on(stack)) {
+        atomic_store_explicit(&collector.state, THREAD_REFUSED, memory_order_relaxed);
+        report_line("gc: no thread can be started; nothing will be collected");
+    }
+    errno = saved;
+}
+
+/* --- Requests --- */
+
+static unsigned draw(void)
+{
+    unsigned ticket = atomic_fetch_add_explicit(&collector.drawn, 1, memory_order_release) + 1;
+    want_thread();
+    os_futex_wake(&collector.drawn, 1);
+    return ticket;
+}
+
+static bool is_refused(void)
+{
+    return atomic_load_explicit(&collector.state, memory_order_relaxed) == THREAD_REFUSED;
+}
+
+/* Tickets wrap round. */
+static bool is_served(unsigned ticket)
+{
+    unsigned served = atomic_load_explicit(&collector.served, memory_order_acquire);
+    return (int)(served - ticket) >= 0;
+}
+
+bool gc_collect(void)
+{
+    if (!GA_LOAD_ANY(gc_on))
+        return false;
+    mcache_flush_self(); /* what this thread has cached is given to the sweep's neighbours */
+    unsigned failed = atomic_load_explicit(&collector.failed, memory_order_relaxed);
+    atomic_store_explicit(&collector.wanted, true, memory_order_relaxed);
+    unsigned ticket = draw();
+    while (!is_served(ticket) && !is_refused()) {
+        unsigned served = atomic_load_explicit(&collector.served, memory_order_acquire);
+        if ((int)(served - ticket) < 0)
+            os_futex_wait(&collector.served, served);
+    }
+    return !is_refused() && atomic_load_explicit(&collector.failed, memory_order_relaxed) == failed;
+}
+
+/* One in so many slow paths looks at the heap. Each takes 64 KB at most, or is a large block. */
+#define LOOK_EVERY 16
+
+/*
+ * While the heap is above its goal whoever comes by waits for the collector, so that it isn't
+ * outrun. Not without end: the thread may be the one that forks, for which the collector waits in
+ * turn.
+ */
+#define WAIT_AT_MOST (GC_SECOND / 50)
+
+/* So many waits in vain, two seconds, mean that the collector isn't there: a child made without
+ * fork's handlers has none. */
+#define VAIN_MAX 100
+
+static void wait_for_collector(unsigned served)
+{
+    static atomic_uint vain; /* relaxed: a limit */
+    os_futex_wait_for(&collector.served, served, WAIT_AT_MOST);
+    if (atomic_load_explicit(&collector.served, memory_order_relaxed) != served) {
+        atomic_store_explicit(&vain, 0, memory_order_relaxed);
+    } else if (atomic_fetch_add_explicit(&vain, 1, memory_order_relaxed) >= VAIN_MAX) {
+        atomic_store_explicit(&collector.outrun, false, memory_order_relaxed);
+        atomic_store_explicit(&collector.goal, SIZE_MAX, memory_order_relaxed);
+    }
+}
+
+static void look(unsigned served)
+{
+    size_t heap = heap_bytes();
+    if (heap < atomic_load_explicit(&collector.trigger, memory_order_relaxed))
+        return;
+    if (atomic_load_explicit(&collector.drawn, memory_order_relaxed) == served)
+        draw();
+    size_t goal = atomic_load_explicit(&collector.goal, memory_order_relaxed);
+    if (heap > goal && heap - goal > goal / 8)
+        atomic_store_explicit(&collector.outrun, true, memory_order_relaxed);
+}
+
+GA_NOINLINE void gc_tick_slow(void)
+{
+    unsigned tick = atomic_fetch_add_explicit(&collector.ticks, 1, memory_order_relaxed);
+    if (collector.mode == GC_LEAKS || is_refused())
+        return;
+    unsigned served = atomic_load_explicit(&collector.served, memory_order_acquire);
+    if (tick % LOOK_EVERY == 0)
+        look(served);
+    if (atomic_load_explicit(&collector.outrun, memory_order_relaxed))
+        wait_for_collector(served);
+}
+
+/* --- Settings --- */
+
+static void read_figures(struct gc_figures *out)
+{
+    lock_acquire(&collector.settings);
+    const struct gc_stats *stats = &collector.stats;
+    out->goal = stats->goal;
+    out->live = stats->live_bytes;
+    out->gogc = collector.pacer.percent < 0 ? 0 : (uint64_t)collector.pacer.percent;
+    out->cycles_forced = collector.asked;
+    out->cycles_automatic = stats->cycles - collector.asked;
+    out->scan_globals = stats->root_bytes;
+    out->scan_heap =
+        collector.scanned > stats->root_bytes ? collector.scanned - stats->root_bytes : 0;
+    out->last_end = collector.last_end;
+    out->pause_total = stats->stop_total;
+    memcpy(out->pauses, collector.pause_buckets, sizeof(out->pauses));
+    out->enabled = collector.mode == GC_COLLECT && collector.pacer.percent >= 0;
+    lock_release(&collector.settings);
+}
+
+static void read_pauses(uint64_t pauses[PAUSES_KEPT], uint64_t ends[PAUSES_KEPT])
+{
+    lock_acquire(&collector.settings);
+    memcpy(pauses, collector.pauses, sizeof(collector.pauses));
+    memcpy(ends, collector.pause_ends, sizeof(collector.pause_ends));
+    lock_release(&collector.settings);
+}
+
+static const struct gc_provider provider = {read_figures, read_pauses};
+
+bool gc_enable(enum gc_mode mode)
+{
+    if (GA_LOAD_ANY(gc_on) || mode == GC_OFF)
+        return GA_LOAD_ANY(gc_on) && mode == collector.mode;
+    if (!mheap_marks_enable(mode == GC_AUDIT))
+        return false;
+    if (mode == GC_AUDIT)
+        mcache_give_up();
+    if (mode != GC_OFF)
+        size_classes_pad();
+    size_classes_pad();
+    collector.mode = mode;
+    bool stops = mode != GC_COLLECT || !options.gc_track;
+    gc_pacer_init(&collector.pacer, collector.percent, options.memory_limit, stops, os_nanotime());
+    observe_provide_gc(&provider);
+    set_pacer();
+    GA_STORE_ANY(gc_on, true);
+    return true;
+}
+
+/* As Go has it: "off", or a number. */
+static int parse_percent(const char *text)
+{
+    int n = 0;
+    if (text[0] == 'o' && text[1] == 'f' && text[2] == 'f' && !text[3])
+        return GC_PERCENT_OFF;
+    for (; *text >= '0' && *text <= '9' && n < 100000000; text++)
+        n = n * 10 + (*text - '0');
+    return *text ? 100 : n;
+}
+
+void gc_configure(const char *gogc)
+{
+    if (gogc && *gogc)
+        collector.percent = parse_percent(gogc);
+}
+
+int gc_set_percent(int percent)
+{
+    lock_acquire(&collector.settings);
+    int before = collector.pacer.percent;
+    collector.percent = percent < 0 ? GC_PERCENT_OFF : percent;
+    gc_pacer_set(&collector.pacer, collector.percent, collector.pacer.limit);
+    set_pacer();
+    lock_release(&collector.settings);
+    return before;
+}
+
+size_t gc_set_limit(size_t limit)
+{
+    lock_acquire(&collector.settings);
+    size_t before = collector.pacer.limit;
+    gc_pacer_set(&collector.pacer, collector.pacer.percent, limit);
+    set_pacer();
+    lock_release(&collector.settings);
+    return before;
+}
+
+void gc_read_stats(struct gc_stats *out)
+{
+    lock_acquire(&collector.settings);
+    *out = collector.stats;
+    lock_release(&collector.settings);
+    out->false_frees = atomic_load_explicit(&mheap_marks.false_frees, memory_order_relaxed);
+}
+
+/* --- The process's end, and fork --- */
+
+void gc_finish(void)
+{
+    struct gc_stats stats;
+    if (!GA_LOAD_ANY(gc_on) || collector.mode == GC_COLLECT)
+        return;
+    bool done = gc_collect();
+    gc_read_stats(&stats);
+    if (collector.mode == GC_AUDIT)
+        report_audit(&stats);
+    else if (done)
+        report_leaks();
+}
+
+/* A cycle beside the program may be long: it is given up, and begun again after the fork. */
+void gc_lock_for_fork(void)
+{
+    atomic_store_explicit(&collector.yield, true, memory_order_relaxed);
+    lock_freeze(&collector.gc_lock);
+    atomic_store_explicit(&collector.yield, false, memory_order_relaxed);
+    lock_freeze(&collector.settings);
+    lock_freeze(&roots_lock);
+    lock_freeze(&special_lock);
+}
+
+void gc_unlock_after_fork(void)
+{
+    lock_thaw(&special_lock);
+    lock_thaw(&roots_lock);
+    lock_thaw(&collector.settings);
+    lock_thaw(&collector.gc_lock);
+}
+
+void gc_reset_in_child(void)
+{
+    special_reset_in_child();
+    lock_reset(&roots_lock);
+    lock_reset(&collector.settings);
+    lock_reset(&collector.gc_lock);
+    atomic_store_explicit(&collector.state, THREAD_NONE, memory_order_relaxed);
+    unsigned drawn = atomic_load_explicit(&collector.drawn, memory_order_relaxed);
+    atomic_store_explicit(&collector.served, drawn, memory_order_relaxed);
+    atomic_store_explicit(&collector.outrun, false, memory_order_relaxed);
+}

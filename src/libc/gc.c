@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+/*
+ * gc.c: the calls of goalloc/gc.h.
+ *
+ * Place: beside malloc.c, whose blocks these are. Calls src/gc.
+ *
+ * Locking: pins have a lock of their own, inside of which no other is taken. Fork: a pin that was
+ * being made in another thread is lost to the child.
+ */
+#include <goalloc/gc.h>
+#include <string.h>
+
+#include "../gc/gc.h"
+#include "../gc/pacer.h"
+#include "../gc/special.h"
+#include "../os/lock.h"
+#include "internal.h"
+#include "stand_in.h"
+
+/* --- On and off --- */
+
+static int percent_when_on = 100; /* GOGC while the collector is disabled */
+static atomic_bool disabled;      /* relaxed: a switch of the program's */
+
+GA_EXPORT int ga_gc_enable(void)
+{
+    if (stand_in()) {
+        errno = ENOTSUP; /* a sanitizer or valgrind has the heap */
+        return -1;
+    }
+    if (options.gc == GC_AUDIT || options.gc == GC_LEAKS) {
+        errno = EBUSY;
+        return -1;
+    }
+    if (!gc_enable(GC_COLLECT)) {
+        errno = ENOMEM;
+        return -1;
+    }
+    if (atomic_exchange_explicit(&disabled, false, memory_order_relaxed))
+        gc_set_percent(percent_when_on);
+    return 0;
+}
+
+GA_EXPORT void ga_gc_disable(void)
+{
+    if (gc_on && !atomic_exchange_explicit(&disabled, true, memory_order_relaxed))
+        percent_when_on = gc_set_percent(GC_PERCENT_OFF);
+}
+
+GA_EXPORT int ga_set_gc_percent(int percent)
+{
+    if (!atomic_load_explicit(&disabled, memory_order_relaxed))
+        return gc_set_percent(percent);
+    int before = percent_when_on;
+    percent_when_on = percent;
+    return before;
+}
+
+GA_EXPORT int ga_gc_collect(void)
+{
+    return gc_collect() ? 0 : -1;
+}
+
+/* --- Memory --- */
+
+/* Without the byte that malloc's blocks have behind them under a collector: one that points behind
+ * such a block keeps it only from outside of the heap. */
+GA_EXPORT void *ga_gc_malloc(size_t size)
+{
+    if (!gc_on || size > SMALL_BYTE_MAX)
+        return calloc(1, size);
+    void *p = malloc_of_class(size_class_by_byte[size ? size - size_class_padding : 0]);
+    return p ? memset(p, 0, size) : NULL;
+}
+
+GA_EXPORT void *ga_gc_malloc_atomic(size_t size)
+{
+    return gc_on ? noscan_malloc(size) : malloc_inline(size);
+}
+
+GA_EXPORT void *ga_gc_realloc(void *block, size_t size)
+{
+    return realloc(block, size);
+}
+
+GA_EXPORT void ga_gc_free(void *block)
+{
+    special_detach_all(block);
+    free_inline(block);
+}
+
+/* --- Roots --- */
+
+GA_EXPORT int ga_gc_add_root(const void *start, size_t size)
+{
+    return gc_add_root((uintptr_t)start, (uintptr_t)start + size) ? 0 : -1;
+}
+
+GA_EXPORT void ga_gc_remove_root(const void *start, size_t size)
+{
+    gc_remove_root((uintptr_t)start, (uintptr_t)start + size);
+}
+
+/* Pins are words in this library's data, which is a root like any other's. */
+#define PINS_MAX 4096
+static struct {
+    struct lock lock;
+    size_t count;                 /* guarded by lock */
+    const void *blocks[PINS_MAX]; /* the same */
+} pins;
+
+GA_EXPORT int ga_gc_pin(const void *block)
+{
+    lock_acquire(&pins.lock);
+    bool room = pins.count < PINS_MAX;
+    if (room)
+        pins.blocks[pins.count++] = block;
+    lock_release(&pins.lock);
+    return room ? 0 : -1;
+}
+
+GA_EXPORT void ga_gc_unpin(const void *block)
+{
+    lock_acquire(&pins.lock);
+    for (size_t i = pins.count; i-- > 0;)
+        if (pins.blocks[i] == block) {
+            pins.blocks[i] = pins.blocks[--pins.count];
+            pins.blocks[pins.count] = NULL;
+            break;
+        }
+    lock_release(&pins.lock);
+}
+
+/* --- When a block is out of reach --- */
+
+static int attach(const void *block, struct special_action action)
+{
+    if (gc_on && special_attach(block, action))
+        return 0;
+    errno = gc_on ? ENOMEM : ENOTSUP;
+    return -1;
+}
+
+GA_EXPORT int ga_gc_set_finalizer(void *block, void (*finalize)(void *, void *), void *data)
+{
+    special_detach(block, SPECIAL_FINALIZER);
+    if (!finalize)
+        return 0;
+    return attach(block, (struct special_action){
+                             .kind = SPECIAL_FINALIZER, .finalize = finalize, .argument = data});
+}
+
+GA_EXPORT int ga_gc_add_cleanup(void *block, void (*clean)(void *), void *argument)
+{
+    return attach(block, (struct special_action){
+                             .kind = SPECIAL_CLEANUP, .clean = clean, .argument = argument});
+}
+
+GA_EXPORT ga_gc_weak *ga_gc_weak_new(void *block)
+{
+    struct special_action action = {.kind = SPECIAL_WEAK};
+    struct special *weak = gc_on ? special_attach(block, action) : NULL;
+    if (!weak)
+        errno = gc_on ? ENOMEM : ENOTSUP;
+    return (ga_gc_weak *)weak;
+}
+
+GA_EXPORT void *ga_gc_weak_get(const ga_gc_weak *weak)
+{
+    return special_weak_get((const struct special *)weak);
+}
+
+GA_EXPORT void ga_gc_weak_free(ga_gc_weak *weak)
+{
+    if (weak)
+        special_weak_drop((struct special *)weak);
+}
+
+GA_EXPORT int ga_gc_link(void **word, const void *block)
+{
+    return attach(block, (struct special_action){.kind = SPECIAL_LINK, .argument = word});
+}
+
+/* --- Figures --- */
+
+GA_EXPORT void ga_gc_stats(struct ga_gc_stats *out, size_t size)
+{
+    struct gc_stats stats;
+    gc_read_stats(&stats);
+    struct ga_gc_stats now = {
+        .cycles = stats.cycles,
+        .abandoned = stats.abandoned,
+        .live_bytes = stats.live_bytes,
+        .live_blocks = stats.live_objects,
+        .freed_bytes = stats.freed_bytes,
+        .freed_blocks = stats.freed_objects,
+        .goal = stats.goal,
+        .root_bytes = stats.root_bytes,
+        .stopped_ns = stats.stop_total,
+        .longest_stop_ns = stats.stop_longest,
+        .false_frees = stats.false_frees,
+    };
+    memset(out, 0, size);
+    memcpy(out, &now, size < sizeof(now) ? size : sizeof(now));
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+//
+// GOALLOC=thp=always and thp=never mark all of the heap for the kernel, also what was mapped before
+// the options were read and what is mapped anew under a block that realloc moved; by default
+// nothing is marked. The heap stays a few mappings all the same.
+
+#include "promise.h"
+
+#define MB ((size_t)1 << 20)
+
+struct flags {
+    unsigned mappings, huge, not_huge;
+};
+
+/* Of the mappings from `low` to `high`, by /proc/self/smaps, which is read line by line into a
+ * small buffer: nothing here allocates. */
+static struct flags heap_flags(uintptr_t low, uintptr_t high)
+{
+    static char text[1 << 20];
+    struct flags flags = {0};
+    size_t used = 0;
+    int fd = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
+    for (ssize_t got; used < sizeof(text) - 1; used += (size_t)got)
+        if ((got = read(fd, text + used, sizeof(text) - 1 - used)) <= 0)
+            break;
+    close(fd);
+    text[used] = '\0';
+    bool inside = false;
+    for (char *line = text; line && *line;
+         line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+        unsigned long from, to;
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2) {
+            inside = from >= low && to <= high;
+            flags.mappings += inside;
+        }
+        if (!inside || strncmp(line, "VmFlags:", 8) != 0)
+            continue;
+        const char *end = strchr(line, '\n');
+        const char *hg = strstr(line, " hg"), *nh = strstr(line, " nh");
+        flags.huge += hg && hg < end;
+        flags.not_huge += nh && nh < end;
+    }
+    return flags;
+}
+
+static struct flags use_heap(void)
+{
+    char *low = malloc(16), *high = NULL, *block = malloc(MB);
+    for (size_t size = MB; size < 40 * MB; size += MB) {
+        char *wall = malloc(64 << 10);
+        block = realloc(block, size);
+        memset(block, 1, size);
+        high = wall > high ? wall : high;
+        high = block + size > high ? block + size : high;
+    }
+    free(block);
+    return heap_flags((uintptr_t)low / MB * MB - 64 * MB, (uintptr_t)high + 256 * MB);
+}
+
+static void always(void)
+{
+    struct flags flags = use_heap();
+    expect(flags.huge == flags.mappings && flags.mappings <= 4,
+           "expected all of a few mappings to be marked, %u of %u are", flags.huge, flags.mappings);
+}
+
+static void never(void)
+{
+    struct flags flags = use_heap();
+    expect(flags.not_huge == flags.mappings && flags.mappings <= 4,
+           "expected all of a few mappings to be marked, %u of %u are", flags.not_huge,
+           flags.mappings);
+}
+
+static void as_it_is(void)
+{
+    struct flags flags = use_heap();
+    expect(flags.mappings >= 1 && flags.mappings <= 4, "expected a few mappings, there are %u",
+           flags.mappings);
+    expect(flags.huge == 0 && flags.not_huge == 0, "expected no mapping to be marked");
+}
+
+static const struct program {
+    const char *name, *options;
+    void (*body)(void);
+} programs[] = {
+    {"always", "thp=always", always},
+    {"never", "thp=never", never},
+    {"auto", "thp=auto", as_it_is},
+    {"nothing said", "", as_it_is},
+};
+
+static void run(const struct program *program)
+{
+    char self[] = "/proc/self/exe", name[64];
+    char *arguments[] = {self, name, NULL};
+    snprintf(name, sizeof(name), "%s", program->name);
+    setenv("GOALLOC", program->options, 1);
+    pid_t child = fork();
+    if (child == 0) {
+        execv(self, arguments);
+        _exit(3);
+    }
+    expect_success(child, name);
+}
+
+int main(int argc, char **argv)
+{
+    promise_begin(30);
+    if (access("/sys/kernel/mm/transparent_hugepage/enabled", R_OK) != 0)
+        return EXIT_SKIPPED;
+    for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++) {
+        if (argc == 2 && strcmp(argv[1], programs[i].name) == 0) {
+            programs[i].body();
+            return 0;
+        }
+    }
+    for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++)
+        run(&programs[i]);
+    return 0;
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+/* What goalloc/chan.h allows: compiled as C11 and C++11 by gcc and clang, with warnings as errors.
+ */
+#include <goalloc/chan.h>
+#include <goalloc/context.h>
+#include <goalloc/sync.h>
+
+struct point {
+    int x, y;
+};
+
+struct shape {
+    struct point corner;
+    int sides[3];
+};
+
+typedef ga_chan(int) ints;
+typedef ga_chan(struct point) points;
+typedef ga_chan(struct shape) shapes;
+typedef ga_chan(const char *) texts;
+typedef ga_chan(ints) channels;
+
+int use(struct ga_context *context, ints c, points p, shapes s, texts t, channels cs);
+
+int use(struct ga_context *context, ints c, points p, shapes s, texts t, channels cs)
+{
+    struct point point = {1, 2};
+    struct shape shape = {{1, 2}, {3, 4, 5}};
+    const char *text;
+    short narrow = 3;
+    bool ok;
+    int sum = 0, v;
+    ga_send(c, 42);
+    ga_send(c, narrow);
+    ga_send(c, ga_recv(c));
+    ga_send(p, point);
+    ga_send(s, shape);
+    ga_send(t, "text");
+    ga_send(t, NULL);
+    ga_send(cs, c);
+    sum += ga_recv(ga_recv(cs));
+    sum += ga_recv(p).x;
+    ga_recv(c);
+    ga_range (one, c)
+        sum += one;
+    if (ga_recv_ok(p, &point) && ga_recv_ok(p, NULL))
+        sum += point.x;
+    if (ga_try_send(c, 1) && ga_try_recv(c, &v) == 1)
+        sum += v;
+    sum += ga_send_ctx(context, p, point) + ga_recv_ctx(context, t, &text);
+    switch (ga_select(GA_RECV(c, &v), GA_SEND(p, point), GA_RECV_OK(t, &text, &ok), GA_DEFAULT)) {
+    case 0:
+        return v;
+    case 2:
+        return ok;
+    default:
+        break;
+    }
+    ints other = ga_make(ints), room = ga_make(ints, sum);
+    points flat = ga_make_pointer_free(points, 3);
+    ga_chan(int) same = other;
+    ga_close(same);
+    ga_chan_free(other == NULL ? room : other);
+    ga_chan_free(flat);
+    return sum + (int)ga_len(c) + (int)ga_cap(p);
+}
