@@ -108,7 +108,7 @@ static void a_deadlock_names_who_waits_and_whence(void **state)
     child_run(&child, deadlock_in_main, NULL);
     assert_int_equal(WEXITSTATUS(child.status), 2);
     assert_non_null(strstr(child.text, "goroutine 1 [wait all]: main"));
-    assert_non_null(strstr(child.text, "[chan receive]:"));
+    assert_non_null(strstr(child.text, "[chan receive]:\n\t")); /* and a frame */
     assert_non_null(strstr(child.text, "created by deadlock_in_main in goroutine 1\n"));
     assert_non_null(strstr(child.text, "test_coro_crash.c:"));
     assert_non_null(strstr(child.text, "(park_for_ever)"));
@@ -205,6 +205,67 @@ static void there_is_no_false_alarm(void **state)
     assert_child_passes(a_descriptor_is_hope, NULL);
     assert_child_passes(a_thread_is_hope, NULL);
     assert_child_passes(a_call_in_the_kernel_is_hope, NULL);
+}
+
+/* --- How it starts, and what it leaves: in a process that has done nothing else --- */
+
+static void procs_are(const char *text, int expected)
+{
+    setenv("GOMAXPROCS", text, 1);
+    CHILD_CHECK(ga_set_procs(0) == expected);
+}
+
+static void three_procs(void *unused)
+{
+    (void)unused;
+    procs_are("3", 3);
+}
+
+static void too_many_procs(void *unused)
+{
+    (void)unused;
+    procs_are("99999999999", (int)PROCS_MAX);
+}
+
+static void no_number_of_procs(void *unused)
+{
+    (void)unused;
+    procs_are("3x", (int)os_processors());
+}
+
+static void the_environment_says_how_many_procs(void **state)
+{
+    assert_child_passes(three_procs, NULL);
+    assert_child_passes(too_many_procs, NULL);
+    assert_child_passes(no_number_of_procs, NULL);
+}
+
+static void nap_deep(void)
+{
+    volatile char deep[16 << 10];
+    for (size_t i = 0; i < sizeof(deep); i += 4096)
+        deep[i] = 1;
+    ga_sleep(20 * MS);
+    deep[0] = 2;
+}
+
+/* The monitor sees to it, however soon all is idle. */
+static void end_many_and_idle(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 2000; i++)
+        ga_go(nap_deep);
+    ga_wait_all();
+    size_t before = os_resident_bytes();
+    CHILD_CHECK(before > (size_t)32 << 20);
+    ga_sleep(3000 * MS);
+    CHILD_CHECK(os_resident_bytes() < before / 2);
+}
+
+static void stacks_give_their_memory_back(void **state)
+{
+    NEEDS_A_KERNEL();
+    assert_child_passes(end_many_and_idle, NULL);
 }
 
 /* --- Overflow --- */
@@ -355,6 +416,8 @@ int main(void)
         cmocka_unit_test(a_deadlock_names_who_waits_and_whence),
         cmocka_unit_test(a_deadlock_after_mains_end_says_so),
         cmocka_unit_test(there_is_no_false_alarm),
+        cmocka_unit_test(the_environment_says_how_many_procs),
+        cmocka_unit_test(stacks_give_their_memory_back),
         cmocka_unit_test(an_overflow_is_reported),
         cmocka_unit_test(other_faults_are_the_programs),
         cmocka_unit_test(sigquit_prints_everybody),

@@ -36,13 +36,13 @@ static void take_six(char a, short b, int c, long d, const char *e, unsigned cha
 static void arguments_arrive(void **state)
 {
     static unsigned char last;
-    assert_int_equal(ga_go(take_six, 'x', -2, -3, -4L, "five", &last), 0);
+    assert_int_equal(ga_go(take_six, 'x', -2, -3, -4L, "five, in an array", &last), 0);
     ga_wait_all();
     assert_int_equal((char)got[0], 'x');
     assert_int_equal((short)got[1], -2);
     assert_int_equal((int)got[2], -3);
     assert_int_equal((long)got[3], -4);
-    assert_string_equal((const char *)got[4], "five");
+    assert_string_equal((const char *)got[4], "five, in an array");
     assert_ptr_equal((void *)got[5], &last);
 }
 
@@ -449,6 +449,40 @@ static void the_first_error_cancels_the_rest_of_a_scope(void **state)
     assert_int_equal(ga_scope_end(scope), 42);
 }
 
+typedef ga_chan(int) ints;
+
+static void wait_for_nothing(struct ga_context *context, ints c)
+{
+    int value;
+    atomic_fetch_add(&count, ga_recv_ctx(context, c, &value) == ECANCELED);
+}
+
+static void a_scopes_context_ends_its_childrens_waits(void **state)
+{
+    struct ga_context *parent = ga_context_with_cancel(NULL), *context = NULL;
+    ints c = ga_make(ints);
+    ga_scope *scope = ga_scope_new_ctx(parent, &context);
+    atomic_store(&count, 0);
+    for (int i = 0; i < 10; i++)
+        ga_scope_go(scope, wait_for_nothing, context, c);
+    assert_int_equal(ga_context_err(context), 0);
+    ga_scope_go(scope, fail_with, scope, 42);
+    assert_int_equal(ga_scope_wait(scope), 42);
+    assert_int_equal(atomic_load(&count), 10);
+    assert_int_equal(ga_context_err(context), ECANCELED);
+    assert_int_equal(ga_scope_end(scope), 42);
+    assert_int_equal(ga_context_err(parent), 0);
+
+    scope = ga_scope_new_ctx(parent, &context);
+    ga_context_retain(context);
+    ga_scope_go(scope, take_none);
+    assert_int_equal(ga_scope_end(scope), 0);
+    assert_int_equal(ga_context_err(context), ECANCELED);
+    ga_context_release(context);
+    ga_context_release(parent);
+    ga_chan_free(c);
+}
+
 static void an_empty_scope_is_done(void **state)
 {
     ga_scope *scope = ga_scope_new();
@@ -623,6 +657,7 @@ int main(void)
         cmocka_unit_test(errno_is_the_coroutines_own),
         cmocka_unit_test(the_rounding_mode_is_the_coroutines_own),
         cmocka_unit_test(the_first_error_cancels_the_rest_of_a_scope),
+        cmocka_unit_test(a_scopes_context_ends_its_childrens_waits),
         cmocka_unit_test(an_empty_scope_is_done),
         cmocka_unit_test(a_thread_may_use_everything),
         cmocka_unit_test(daemons_are_not_waited_for),

@@ -3,11 +3,15 @@
 
 info coroutines     lists all: number, state, what it waits for, name, where it was started
 coroutine N bt      any gdb command in the frame of a coroutine that is off its thread
+
+In a core file, whose registers can't be set, the coroutine's frames follow as if they had called
+the thread's innermost one, #0.
 """
 
 import struct
 
 import gdb
+from gdb.unwinder import Unwinder, register_unwinder
 
 STATES = {1: "runnable", 2: "running", 3: "waiting"}
 WORDS = ("version words slabs slab_count slab_size base_at used_at cold_at pool_at shift waiter_size "
@@ -85,6 +89,46 @@ class InfoCoroutines(gdb.Command):
                                            text(word(waiter + lay["name_at"])), origin))
 
 
+class FrameId:
+    def __init__(self, sp, pc):
+        self.sp, self.pc = sp, pc
+
+
+class ParkedCaller(Unwinder):
+    """Says that the innermost frame was called by a parked coroutine, while there is one to show."""
+
+    def __init__(self):
+        super().__init__("goalloc")
+        self.values = self.innermost = None
+
+    def __call__(self, pending):
+        if not self.values:
+            return None
+        sp, pc = pending.read_register(self.stack), pending.read_register("pc")
+        if (int(sp), int(pc)) != self.innermost:
+            return None
+        # gdb wants stacks to grow down from callers to callees: it is told that this one does.
+        info = pending.create_unwind_info(FrameId(gdb.Value(self.below).cast(sp.type), pc))
+        for name, value in self.values.items():
+            info.add_saved_register(name, gdb.Value(value).cast(pending.read_register(name).type))
+        return info
+
+    def run(self, values, stack, command):
+        self.stack = stack
+        self.innermost = tuple(int(gdb.parse_and_eval("(unsigned long)$" + name))
+                               for name in (stack, "pc"))
+        self.below = values[stack] - 8
+        self.values = values
+        gdb.invalidate_cached_frames()
+        try:
+            gdb.execute("frame 1", to_string=True)
+            gdb.execute(command)
+        finally:
+            self.values = None
+            gdb.invalidate_cached_frames()
+            gdb.execute("frame 0", to_string=True)
+
+
 class Coroutine(gdb.Command):
     """Run a command in a coroutine's frame: coroutine N COMMAND."""
 
@@ -109,6 +153,11 @@ class Coroutine(gdb.Command):
         values[stack] = sp + 8 * words
         before = {name: int(gdb.parse_and_eval("(unsigned long)$" + name)) for name in values}
         try:
+            gdb.execute("set $%s = %d" % (stack, values[stack]))
+        except gdb.error:
+            parked_caller.run(values, stack, command)
+            return
+        try:
             for name, value in values.items():
                 gdb.execute("set $%s = %d" % (name, value))
             gdb.execute(command)
@@ -118,5 +167,7 @@ class Coroutine(gdb.Command):
                 gdb.execute("set $%s = %d" % (name, value))
 
 
+parked_caller = ParkedCaller()
+register_unwinder(None, parked_caller, replace=True)
 InfoCoroutines()
 Coroutine()

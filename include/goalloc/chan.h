@@ -6,10 +6,11 @@
  *
  *     ints c = ga_make(ints, 8);             // room for 8; ga_make(ints) is unbuffered
  *     ga_send(c, 42);                        // waits while the buffer is full
- *     int v = ga_recv(c);                    // waits while it is empty; 0 once c is closed and
- * empty if (ga_recv_ok(c, &v)) ...             // false once c is closed and empty ga_range(v, c) {
- * ... }                 // until c is closed and empty ga_close(c); ga_chan_free(c); // when nobody
- * uses it any more
+ *     int v = ga_recv(c);                    // waits while it is empty; 0 once closed and empty
+ *     if (ga_recv_ok(c, &v)) ...             // false once closed and empty
+ *     ga_range(v, c) { ... }                 // until closed and empty
+ *     ga_close(c);
+ *     ga_chan_free(c);                       // when nobody uses it any more
  *
  *     switch (ga_select(GA_RECV(a, &x), GA_SEND(b, y), GA_DEFAULT)) {
  *     case 0: ...                            // x was received

@@ -34,6 +34,8 @@
 extern "C" {
 #endif
 
+struct ga_context;
+
 /* --- errno, of the coroutine rather than of the thread --- */
 
 /* Unlike libc's, its address is asked for anew at each use. */
@@ -70,7 +72,9 @@ int ga_go_start(const struct ga_site *site, const struct ga_go_options *options,
  *
  * Errors: EINVAL for a NULL function or a bad stack size, ENOMEM.
  */
-/* int ga_go_opts(&options, fn, a, b, ...): the same with options, which are copied. */
+/* int ga_go_opts(&options, fn, a, b, ...): the same with options, which are copied. A compound
+ * literal wants parentheses: ga_go_opts((&(struct ga_go_options){.name = "x", .daemon = true}), fn)
+ */
 /* int ga_scope_go(scope, fn, a, b, ...): the same as a child of a scope, below. */
 
 /* --- Life --- */
@@ -108,9 +112,12 @@ int64_t ga_now(void);
 
 /*
  * A scope waits for its children. A child that fails says so, and the first that does cancels the
- * rest: they see it by ga_scope_cancelled(), or by the context.
+ * rest: they see it by ga_scope_cancelled(), or by the scope's context, which ends waits too.
  */
 ga_scope *ga_scope_new(void); /* NULL: out of memory */
+/* The same, and a context below `parent` that ends with ECANCELED when the scope is cancelled, or
+ * has ended. It is the scope's: ga_scope_end() frees it. */
+ga_scope *ga_scope_new_ctx(struct ga_context *parent, struct ga_context **context);
 /* Records the first error other than 0 and cancels. From a child, or from anywhere. */
 void ga_scope_fail(ga_scope *scope, int error);
 void ga_scope_cancel(ga_scope *scope);

@@ -19,7 +19,7 @@
 
 #define GA_WORD_(x)                                                                                \
     _Static_assert(_Generic((x), float : 0, double : 0, long double : 0, default : 1) &&           \
-                       sizeof(x) <= sizeof(void *),                                                \
+                       sizeof(1 ? (x) : (x)) <= sizeof(void *), /* an array is a pointer there */  \
                    "ga_go: an argument is neither an integer nor a pointer")
 #define GA_NO_POINTER_ ((void *)0)
 

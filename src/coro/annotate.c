@@ -14,6 +14,7 @@ extern void __sanitizer_start_switch_fiber(void **fake, const void *bottom, size
     __attribute__((weak));
 extern void __sanitizer_finish_switch_fiber(void *fake, const void **bottom, size_t *size)
     __attribute__((weak));
+extern void __lsan_register_root_region(const void *start, size_t size) __attribute__((weak));
 extern void *__tsan_get_current_fiber(void) __attribute__((weak));
 extern void *__tsan_create_fiber(unsigned flags) __attribute__((weak));
 extern void __tsan_switch_to_fiber(void *fiber, unsigned flags) __attribute__((weak));
@@ -52,7 +53,7 @@ GA_INLINE uint64_t valgrind_request(uint64_t request, uint64_t a, uint64_t b)
 bool annotate_wanted(void)
 {
     return &__sanitizer_start_switch_fiber || &__tsan_switch_to_fiber ||
-           valgrind_request(VALGRIND_RUNNING, 0, 0) != 0;
+           &__lsan_register_root_region || valgrind_request(VALGRIND_RUNNING, 0, 0) != 0;
 }
 
 void annotate_new(struct waiter *waiter)
@@ -62,6 +63,9 @@ void annotate_new(struct waiter *waiter)
     waiter->fiber.size = waiter->stack_size - guard;
     if (&__tsan_create_fiber)
         waiter->fiber.thread_sanitizer = __tsan_create_fiber(0);
+    /* What a parked coroutine alone knows of is no leak. */
+    if (&__lsan_register_root_region)
+        __lsan_register_root_region(waiter->fiber.bottom, waiter->fiber.size);
     valgrind_request(VALGRIND_STACK_REGISTER, waiter->stack + guard,
                      waiter->stack + waiter->stack_size);
 }
@@ -80,10 +84,11 @@ void annotate_leave(struct fiber *from, const struct fiber *to, bool from_dead)
         __tsan_switch_to_fiber(to->thread_sanitizer, 0);
 }
 
+/* Whose stack was left is told its bounds: a thread's own stack's are known to the sanitizer only.
+ */
 void annotate_arrive(struct fiber *self, struct fiber *from)
 {
     if (&__sanitizer_finish_switch_fiber)
-        __sanitizer_finish_switch_fiber(self->fake_stack, from ? &from->bottom : NULL,
-                                        from ? &from->size : NULL);
+        __sanitizer_finish_switch_fiber(self->fake_stack, &from->bottom, &from->size);
     self->fake_stack = NULL;
 }

@@ -61,6 +61,7 @@ static bool wait_as(ga_cond_t *cond, ga_mutex_t *mutex, struct sema_wait *wait)
     }
     add_waiters(cond, 1);
     sema_append(both.bucket, wait);
+    order_before(mutex);
     park(release_both, &both, park_cond, cond);
     return true;
 }
@@ -79,6 +80,7 @@ GA_EXPORT int ga_cond_wait_ctx(struct ga_context *context, ga_cond_t *cond, ga_m
         add_waiters(cond, -1u);
     if (waited)
         ga_mutex_lock(mutex);
+    order_after(mutex);
     return wait.granted ? 0 : context_error(context);
 }
 

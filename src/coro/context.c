@@ -227,6 +227,7 @@ static void end_locked(struct walk *walk, struct canceller *canceller, int error
 {
     struct ga_channel *done = atomic_load_explicit(&canceller->done, memory_order_relaxed);
     canceller->cause = cause;
+    order_before(canceller);
     atomic_store_explicit(&canceller->error, error, memory_order_release);
     if (done)
         ga_chan_close(done);

@@ -94,7 +94,10 @@ GA_INLINE int context_error(const struct ga_context *context)
     if (!context || !context->canceller)
         return 0;
     struct canceller *canceller = (struct canceller *)context->canceller;
-    return atomic_load_explicit(&canceller->error, memory_order_acquire);
+    int error = atomic_load_explicit(&canceller->error, memory_order_acquire);
+    if (error)
+        order_after(canceller);
+    return error;
 }
 
 /* A new context of a kind, zeroed, with one reference. */

@@ -7,17 +7,22 @@
  *
  * The child has the coroutine that forked and no other one: the others were on threads that the
  * child hasn't got, or waited for those. What they hold stays held, as with the parent's other
- * threads. The procs' queues, the timers and the poller start anew; the monitor with the next use.
+ * threads. The procs' queues, the timers and the poller start anew, and nobody waits for a lock any
+ * more; the monitor starts with the next use.
  *
- * Locking: sched.lock, then the heaps of timers, the stacks', the poller's.
+ * Locking: starting's, the threads', sched.lock, then the heaps of timers, the stacks', the
+ * poller's.
  */
 #include "internal.h"
+#include "sema.h"
 
 static bool
     frozen; /* by the thread that forks; a runtime that was never started has no locks held */
 
 void coro_lock_for_fork(void)
 {
+    start_freeze();
+    machine_freeze();
     frozen = atomic_load_explicit(&sched.state, memory_order_acquire) != SCHED_NONE;
     if (!frozen)
         return;
@@ -28,15 +33,21 @@ void coro_lock_for_fork(void)
     netpoll_freeze();
 }
 
-void coro_unlock_after_fork(void)
+static void thaw_runtime(void)
 {
-    if (!frozen)
-        return;
     netpoll_thaw();
     stack_thaw();
     for (unsigned i = 0; i < procs_made(); i++)
         timers_thaw(sched.procs[i]->timers);
     lock_thaw(&sched.lock);
+}
+
+void coro_unlock_after_fork(void)
+{
+    if (frozen)
+        thaw_runtime();
+    machine_thaw();
+    start_thaw();
 }
 
 static void empty_proc(struct proc *proc)
@@ -94,6 +105,10 @@ static void list_procs(struct machine *self)
 void coro_reset_in_child(void)
 {
     struct machine *self = machine_self();
+    start_reset();
+    machine_reset();
+    sema_reset();
+    mutex_reset();
     if (!frozen)
         return;
     lock_reset(&sched.lock);
@@ -101,7 +116,7 @@ void coro_reset_in_child(void)
     netpoll_reset();
     sched.forks++;
     empty_lists();
-    machine_reset();
+    machine_list_alone();
     scope_reset();
     list_procs(self);
     count_self(self);

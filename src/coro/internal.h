@@ -31,6 +31,7 @@
 #include "../os/os.h"
 #include "coro.h"
 #include "memory.h"
+#include "order.h"
 #include "park.h"
 #include "timer.h"
 
@@ -41,8 +42,6 @@
 #define GLOBAL_TICKS   61  /* every so many switches the global queue and others come first */
 #define TIMER_TICKS    8   /* the same where timers wait: how often the clock is read */
 #define MACHINES_MAX   10000u
-#define STACK_MIN      ((size_t)16 << 10)
-#define STACK_MAX      ((size_t)1 << 30)
 #define COROUTINE_ARGS 6
 #define UNWINDING_SIZE 64
 
@@ -171,6 +170,7 @@ struct machine {
     struct cxx_globals *cxx;   /* of this thread; NULL: no C++. Constant */
     void *scheduler_sp;        /* of find-and-run's loop while a coroutine runs; itself */
     struct fiber fiber;        /* of that stack */
+    struct fiber *left;        /* by the switch under way, where a sanitizer wants to know */
     struct waiter *locked;     /* the coroutine pinned here, or NULL; itself */
     struct machine *next_idle; /* guarded by sched.lock */
     struct machine *next;      /* all of them; constant once listed */
@@ -330,6 +330,13 @@ bool sched_start(void);   /* idempotent; false: out of memory, errno is set */
 struct proc *proc_make(unsigned index);
 
 /* --- fork.c, and what each file has for it: around a fork, and in the child --- */
+void start_freeze(void);
+void start_thaw(void);
+void start_reset(void);
+void machine_freeze(void);
+void machine_thaw(void);
+void machine_reset(void);
+void machine_list_alone(void);
 void stack_freeze(void);
 void stack_thaw(void);
 void stack_reset(void);
@@ -340,7 +347,6 @@ void netpoll_freeze(void);
 void netpoll_thaw(void);
 void netpoll_reset(void);
 void scope_reset(void);
-void machine_reset(void);
 void monitor_reset(void);
 
 /* --- stack.c --- */
@@ -348,8 +354,10 @@ void monitor_reset(void);
 struct waiter *stack_take(struct proc *proc, size_t size);
 void stack_give(struct proc *proc, struct waiter *waiter);
 size_t stack_size_default(void);
-/* Gives memory of stacks that nobody wanted of late to the kernel; how many wait still. */
-size_t stack_trim(void);
+bool stack_size_is_allowed(size_t size);
+/* Gives memory of stacks that nobody wanted of late to the kernel. */
+void stack_trim(void);
+bool stack_has_warm(void); /* some for stack_trim to come back to */
 /* The coroutine under whose guard page the address lies, or NULL. Any thread, any time. */
 struct waiter *stack_of_guard(uintptr_t address);
 /* Every stack that ever was one, in use or not. */
@@ -404,7 +412,6 @@ void *signals_make_stack(void);
 /* --- annotate.c --- */
 bool annotate_wanted(void);
 void annotate_new(struct waiter *waiter);
-void annotate_end(struct waiter *waiter);
 /* Around frame_switch, on either side of it. from_dead: the stack left is not to be seen again. */
 void annotate_leave(struct fiber *from, const struct fiber *to, bool from_dead);
 void annotate_arrive(struct fiber *self, struct fiber *from);

@@ -23,6 +23,7 @@
 #define GOALLOC_LATCH_H
 
 #include "../goalloc.h"
+#include "order.h"
 
 enum latch_word {
     LATCH_FREE,
@@ -51,6 +52,7 @@ GA_INLINE void latch_acquire(struct latch *latch)
 {
     if (GA_UNLIKELY(!latch_try(latch)))
         latch_wait(latch);
+    order_after(latch);
 }
 
 /* Of a latch that may be somebody else's by now, or nobody's: ThreadSanitizer would call it a race.
@@ -62,6 +64,7 @@ GA_UNSEEN bool latch_has_waiters(const struct latch *latch)
 
 GA_INLINE void latch_release(struct latch *latch)
 {
+    order_before(latch);
     /* Release: the next holder sees what this one wrote. */
     atomic_store_explicit(&latch->word, LATCH_FREE, memory_order_release);
     /* The compiler keeps the order; what the processor does is answered by the sleeper. */

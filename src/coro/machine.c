@@ -437,11 +437,27 @@ void machine_enter_wait(struct machine *machine)
         GA_CPU_RELAX();
 }
 
-/* In a forked child: the caller's thread is the only one. */
+/* --- Fork --- */
+
+void machine_freeze(void)
+{
+    lock_freeze(&threads.lock);
+}
+
+void machine_thaw(void)
+{
+    lock_thaw(&threads.lock);
+}
+
 void machine_reset(void)
 {
-    struct machine *self = machine_self();
     lock_reset(&threads.lock);
+}
+
+/* In a forked child: the caller's thread is the only one. */
+void machine_list_alone(void)
+{
+    struct machine *self = machine_self();
     threads.spare = NULL;
     sched.machine_count = 0;
     atomic_store_explicit(&sched.machines, NULL, memory_order_relaxed);

@@ -3,7 +3,9 @@
  * memory.c: blocks for the runtime's own structures.
  *
  * Place: called by src/coro only. Calls src/mcache's fast paths and src/mheap, as src/libc's malloc
- * does, but none of the entry points: the runtime works beside another malloc too.
+ * does, but none of the entry points: the runtime works beside another malloc too. In a program
+ * that was built with a sanitizer that one's malloc is called: AddressSanitizer's shadow lies where
+ * our heap would, and LeakSanitizer looks for what is still reachable in its own blocks only.
  *
  * Invariants: what it gives is zeroed; it is a block like malloc's. Locking: none of its own.
  */
@@ -12,6 +14,9 @@
 
 #include "../mcache/mcache.h"
 #include "memory.h"
+
+extern void *__interceptor_calloc(size_t count, size_t size) __attribute__((weak));
+extern void __interceptor_free(void *p) __attribute__((weak));
 
 static void *alloc_small(size_t size)
 {
@@ -35,7 +40,11 @@ static void *alloc_large(size_t size)
 void *coro_alloc(size_t size, bool pointers)
 {
     (void)pointers; /* the heap has one kind of span as yet; a collector tells them apart */
-    void *p = size <= CLASS_SIZE_MAX ? alloc_small(size) : alloc_large(size);
+    void *p;
+    if (GA_UNLIKELY(&__interceptor_calloc != NULL))
+        p = __interceptor_calloc(1, size);
+    else
+        p = size <= CLASS_SIZE_MAX ? alloc_small(size) : alloc_large(size);
     if (!p)
         errno = ENOMEM;
     return p;
@@ -43,6 +52,10 @@ void *coro_alloc(size_t size, bool pointers)
 
 void coro_free(void *p)
 {
+    if (GA_UNLIKELY(&__interceptor_free != NULL)) {
+        __interceptor_free(p);
+        return;
+    }
     size_t class = mheap_class_of(p);
     if (GA_LIKELY(class != 0)) {
         if (!mcache_push(mcache_self(), class, p))

@@ -3,7 +3,7 @@
  * memory.h: the memory that the coroutine runtime is made of.
  *
  * Blocks of the heap like malloc's, which free() would take too; reached without the entry points,
- * so that a program that brings another malloc can use the runtime.
+ * so that a program that brings another malloc can use the runtime. A sanitizer's, where one is.
  */
 #ifndef GOALLOC_CORO_MEMORY_H
 #define GOALLOC_CORO_MEMORY_H

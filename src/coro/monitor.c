@@ -37,7 +37,6 @@ static struct {
     int64_t interval;   /* the thread's own, as are the following */
     int64_t trimmed_at;
     int64_t traced_at;
-    size_t stacks_left;
     unsigned idle_rounds;
 } monitor;
 
@@ -175,7 +174,7 @@ static void trim(int64_t now)
 {
     if (now - monitor.trimmed_at < TRIM_EVERY)
         return;
-    monitor.stacks_left = stack_trim();
+    stack_trim();
     monitor.trimmed_at = now;
 }
 
@@ -212,9 +211,8 @@ static void look(void)
         monitor.interval = LONGEST;
     if (all_idle())
         deadlock_check(); /* who looked while this woke somebody took it for work */
-    monitor.idle_rounds = all_idle() && monitor.stacks_left == 0 && !netpoll_has_unproved()
-                              ? monitor.idle_rounds + 1
-                              : 0;
+    monitor.idle_rounds =
+        all_idle() && !stack_has_warm() && !netpoll_has_unproved() ? monitor.idle_rounds + 1 : 0;
 }
 
 static void rest(void)

@@ -100,13 +100,14 @@ static void count(struct ga_mutex_line *line, unsigned change)
  * Where the kernel has no such barrier all lines are counted up for good, and all unlocks look from
  * then on. Those under way may have looked before: they get the time to finish.
  */
+static atomic_uint counted_everywhere;
+
 static void count_everywhere(void)
 {
-    static atomic_uint done;
-    if (atomic_exchange(&done, 1) == 0)
+    if (atomic_exchange(&counted_everywhere, 1) == 0)
         for (unsigned i = 0; i < GA_MUTEX_LINES; i++)
             count(&lines[i], 1);
-    os_futex_wait_for(&done, 1, BLIND_WAIT);
+    os_futex_wait_for(&counted_everywhere, 1, BLIND_WAIT);
 }
 
 static void join_line(struct ga_mutex_line *line)
@@ -245,6 +246,7 @@ GA_NOINLINE static int lock_slow(ga_mutex_t *mutex, struct ga_context *context)
         return error;
     bool locked = lock_as(mutex, &locker);
     sema_unwatch(&watch);
+    order_after(mutex);
     return locked ? 0 : context_error(context);
 }
 
@@ -256,13 +258,18 @@ GA_EXPORT void ga_mutex_lock_slow(ga_mutex_t *mutex)
 GA_EXPORT int ga_mutex_lock_ctx(struct ga_context *context, ga_mutex_t *mutex)
 {
     int error = context_error(context);
-    return error ? error : lock_free_one(mutex) ? 0 : lock_slow(mutex, context);
+    if (error || !lock_free_one(mutex))
+        return error ? error : lock_slow(mutex, context);
+    order_after(mutex);
+    return 0;
 }
 
 GA_EXPORT bool ga_mutex_try_lock(ga_mutex_t *mutex)
 {
     unsigned word = look(mutex);
-    return !(word & LOCKED) && change(mutex, word, word | LOCKED);
+    bool locked = !(word & LOCKED) && change(mutex, word, word | LOCKED);
+    order_after(mutex);
+    return locked;
 }
 
 /* --- Unlocking --- */
@@ -331,6 +338,7 @@ GA_EXPORT void ga_mutex_wake(ga_mutex_t *mutex)
 
 GA_EXPORT void ga_mutex_unlock_slow(ga_mutex_t *mutex)
 {
+    order_before(mutex);
     for (;;) {
         unsigned word = look(mutex);
         if (!(word & LOCKED))
@@ -346,4 +354,14 @@ GA_EXPORT void ga_mutex_unlock_slow(ga_mutex_t *mutex)
         if (change(mutex, word, word & ~(unsigned)LOCKED))
             return; /* somebody is on the way */
     }
+}
+
+/* --- Fork --- */
+
+void mutex_reset(void)
+{
+    for (unsigned i = 0; i < GA_MUTEX_LINES; i++)
+        if (lines[i].ga_waiting)
+            lines[i] = (struct ga_mutex_line){.ga_waiting = 0};
+    atomic_store(&counted_everywhere, 0);
 }

@@ -10,13 +10,16 @@
  */
 #include "../goalloc.h"
 #include "goalloc/sync.h"
+#include "order.h"
 
 GA_EXPORT void ga_once_do_slow(ga_once_t *once, void (*function)(void *), void *argument)
 {
     ga_mutex_lock(&once->ga_mutex);
+    order_after(once);
     /* Relaxed: the mutex orders it. */
     if (!__atomic_load_n(&once->ga_done, __ATOMIC_RELAXED)) {
         function(argument);
+        order_before(once);
         /* Release: for those who see it without the mutex. */
         __atomic_store_n(&once->ga_done, 1, __ATOMIC_RELEASE);
     }

@@ -109,16 +109,19 @@ void park(park_commit *commit, void *argument, enum park_reason reason, const vo
     if (GA_UNLIKELY(machine->foreign)) {
         say_why(self, reason, object);
         park_thread(self, commit, argument);
+        order_after(self);
         return;
     }
     machine_enter(machine);
     say_why(self, reason, object);
     machine = sched_leave(machine, commit, argument);
     machine_leave(machine, false);
+    order_after(self);
 }
 
 void park_ready(struct waiter *waiter)
 {
+    order_before(waiter);
     sched_ready(machine_self(), waiter);
 }
 

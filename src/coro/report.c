@@ -38,16 +38,31 @@ static void print(const char *format, ...)
 
 /* --- One coroutine --- */
 
+static const void *file_of(uintptr_t address)
+{
+    Dl_info info;
+    return dladdr((void *)address, &info) ? info.dli_fbase : NULL;
+}
+
+/* The library's own functions that have no name say nothing that the reason doesn't. Where it is
+ * linked into the program all is the program's. */
+static bool is_ours(const Dl_info *info)
+{
+    const void *ours = file_of((uintptr_t)&sched);
+    return info->dli_fbase == ours && ours != file_of(os_program_entry());
+}
+
 static void print_frame(uintptr_t address)
 {
     Dl_info info;
     /* A return address: the call is before it, perhaps the last instruction of its function. */
-    if (dladdr((void *)(address - 1), &info) && info.dli_sname)
+    bool known = dladdr((void *)(address - 1), &info) != 0;
+    if (known && info.dli_sname)
         print("\t%s+0x%zx\n", info.dli_sname, address - (uintptr_t)info.dli_saddr);
-    else if (dladdr((void *)(address - 1), &info) && info.dli_fname)
-        print("\t%s+0x%zx\n", info.dli_fname, address - (uintptr_t)info.dli_fbase);
-    else
+    else if (!known || !info.dli_fname)
         print("\t0x%zx\n", address);
+    else if (!is_ours(&info))
+        print("\t%s+0x%zx\n", info.dli_fname, address - (uintptr_t)info.dli_fbase);
 }
 
 static void print_frames(void *sp)

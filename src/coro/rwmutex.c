@@ -60,8 +60,10 @@ static bool try_enter(ga_rwmutex_t *mutex, enum kind kind)
         unsigned word = look(mutex), to = entered(word, kind);
         if (to == word)
             return false;
-        if (change(mutex, word, to))
+        if (change(mutex, word, to)) {
+            order_after(mutex);
             return true;
+        }
     }
 }
 
@@ -127,6 +129,7 @@ GA_NOINLINE static int enter_slow(struct ga_context *context, ga_rwmutex_t *mute
         return error;
     bool entered = wait_as(mutex, &wait, kind);
     sema_unwatch(&watch);
+    order_after(mutex);
     return entered ? 0 : context_error(context);
 }
 
@@ -216,6 +219,7 @@ GA_EXPORT int ga_rwmutex_rlock_ctx(struct ga_context *context, ga_rwmutex_t *mut
 
 GA_EXPORT void ga_rwmutex_runlock_slow(ga_rwmutex_t *mutex)
 {
+    order_before(mutex);
     for (;;) {
         unsigned word = look(mutex);
         if (word < READER)
@@ -248,6 +252,7 @@ GA_EXPORT int ga_rwmutex_lock_ctx(struct ga_context *context, ga_rwmutex_t *mute
 
 GA_EXPORT void ga_rwmutex_unlock(ga_rwmutex_t *mutex)
 {
+    order_before(mutex);
     unsigned word = look(mutex);
     if (!(word & WRITER))
         report_fatal("sync: Unlock of unlocked RWMutex");

@@ -281,7 +281,7 @@ void sched_arrive(struct machine *machine)
 {
     struct waiter *self = machine->current;
     if (GA_UNLIKELY(sched.annotated))
-        annotate_arrive(&self->fiber, NULL);
+        annotate_arrive(&self->fiber, machine->left);
     settle(machine);
     restore_globals(machine, self);
     self->last = machine;
@@ -291,9 +291,11 @@ void sched_arrive(struct machine *machine)
 static struct machine *switch_to(struct machine *machine, struct waiter *self, struct waiter *next)
 {
     void *sp = next ? next->sp : machine->scheduler_sp;
-    if (GA_UNLIKELY(sched.annotated))
+    if (GA_UNLIKELY(sched.annotated)) {
+        machine->left = &self->fiber;
         annotate_leave(&self->fiber, next ? &next->fiber : &machine->fiber,
                        waiter_status(self) == WAITER_NONE);
+    }
     return frame_switch(&self->sp, sp, machine);
 }
 
@@ -319,11 +321,13 @@ static void run(struct machine *machine, struct waiter *next)
     waiter_set_status(next, WAITER_RUNNING);
     count_tick(machine_proc(machine));
     machine->current = next;
-    if (GA_UNLIKELY(sched.annotated))
+    if (GA_UNLIKELY(sched.annotated)) {
+        machine->left = &machine->fiber;
         annotate_leave(&machine->fiber, &next->fiber, false);
+    }
     frame_switch(&machine->scheduler_sp, next->sp, machine);
     if (GA_UNLIKELY(sched.annotated))
-        annotate_arrive(&machine->fiber, NULL);
+        annotate_arrive(&machine->fiber, machine->left);
 }
 
 static bool get_proc(struct machine *machine)
@@ -583,7 +587,7 @@ static void change_machines(struct machine *machine)
 void sched_run(struct machine *machine)
 {
     if (GA_UNLIKELY(sched.annotated && machine->commit))
-        annotate_arrive(&machine->fiber, NULL);
+        annotate_arrive(&machine->fiber, machine->left);
     for (;;) {
         settle(machine);
         struct waiter *next;

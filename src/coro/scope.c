@@ -15,6 +15,7 @@
  */
 #include <errno.h>
 
+#include "goalloc/context.h"
 #include "internal.h"
 
 struct link {
@@ -28,6 +29,7 @@ struct ga_scope {
     struct link *waiters;   /* guarded by lock */
     atomic_int error;       /* the first; relaxed */
     atomic_bool cancelled;  /* relaxed */
+    struct ga_context *context; /* ends when it is cancelled; or NULL. Constant */
 };
 
 static bool release_lock(struct waiter *self, void *lock)
@@ -53,6 +55,15 @@ GA_EXPORT struct ga_scope *ga_scope_new(void)
     return coro_alloc(sizeof(struct ga_scope), true);
 }
 
+GA_EXPORT struct ga_scope *ga_scope_new_ctx(struct ga_context *parent, struct ga_context **context)
+{
+    struct ga_scope *scope = ga_scope_new();
+    if (!scope)
+        return NULL;
+    *context = scope->context = ga_context_with_cancel(parent);
+    return scope;
+}
+
 void scope_child_starts(struct ga_scope *scope)
 {
     atomic_fetch_add_explicit(&scope->children, 1, memory_order_relaxed);
@@ -62,6 +73,7 @@ void scope_child_starts(struct ga_scope *scope)
  * it: whoever waits may free the scope then. So does only one that ends under the lock. */
 void scope_child_ended(struct ga_scope *scope)
 {
+    order_before(scope);
     size_t left = atomic_load_explicit(&scope->children, memory_order_relaxed);
     while (left > 1)
         if (atomic_compare_exchange_weak_explicit(&scope->children, &left, left - 1,
@@ -80,6 +92,8 @@ void scope_child_ended(struct ga_scope *scope)
 GA_EXPORT void ga_scope_cancel(struct ga_scope *scope)
 {
     atomic_store_explicit(&scope->cancelled, true, memory_order_relaxed);
+    if (scope->context)
+        ga_context_cancel(scope->context);
 }
 
 GA_EXPORT bool ga_scope_cancelled(const struct ga_scope *scope)
@@ -108,12 +122,17 @@ GA_EXPORT int ga_scope_wait(struct ga_scope *scope)
     } else {
         lock_release(&scope->lock);
     }
+    order_after(scope);
     return atomic_load_explicit(&scope->error, memory_order_relaxed);
 }
 
 GA_EXPORT int ga_scope_end(struct ga_scope *scope)
 {
     int error = ga_scope_wait(scope);
+    if (scope->context) {
+        ga_context_cancel(scope->context);
+        ga_context_release(scope->context);
+    }
     coro_free(scope);
     return error;
 }
@@ -183,6 +202,7 @@ GA_EXPORT void ga_wait_all(void)
     if (!sched.fences)
         os_barrier();
     park(look_once, NULL, park_wait_all, NULL);
+    order_after(&sched.wait_all);
 }
 
 /* --- Fork --- */

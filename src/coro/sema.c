@@ -9,7 +9,7 @@
  *   - a waiter with `queued` set is in the bucket of its address, in the one queue of that address;
  *   - `next_address`, `pointer` and `last` are good in the first waiter of an address only;
  * Locking: a bucket's latch, after any latch of a channel or context. Never two of them.
- * Fork: a bucket that another thread holds over a fork stays held in the child (latch.c).
+ * Fork: in the child all buckets are empty and free.
  */
 #include "goalloc/sync.h"
 #include "sema.h"
@@ -164,4 +164,16 @@ void sema_wake(struct sema_bucket *bucket, struct sema_wait *wait)
     sema_remove(bucket, wait);
     wait->granted = true;
     park_ready(waiter);
+}
+
+/* --- Fork --- */
+
+/* Reads first: most processes never had a waiter, and their pages stay untouched. */
+void sema_reset(void)
+{
+    for (unsigned i = 0; i < BUCKETS; i++) {
+        struct sema_bucket *bucket = &buckets[i].bucket;
+        if (bucket->first || latch_is_held(&bucket->latch) || latch_has_waiters(&bucket->latch))
+            *bucket = (struct sema_bucket){.first = NULL};
+    }
 }

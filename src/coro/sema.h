@@ -89,4 +89,9 @@ struct sema_watch {
 int sema_watch(struct sema_watch *watch, struct ga_context *context, struct sema_wait *wait);
 void sema_unwatch(struct sema_watch *watch);
 
+/* --- In a forked child: nobody waits, the waiters' threads are the parent's --- */
+
+void sema_reset(void);
+void mutex_reset(void); /* mutex.c's lines */
+
 #endif

@@ -54,8 +54,10 @@ GA_EXPORT bool ga_sem_try_acquire(ga_sem_t *semaphore, unsigned count)
         uint64_t state = look(semaphore);
         if (anybody_waits(state) || available(state) < count)
             return false;
-        if (change(semaphore, state, state - count))
+        if (change(semaphore, state, state - count)) {
+            order_after(semaphore);
             return true;
+        }
     }
 }
 
@@ -121,6 +123,7 @@ GA_EXPORT int ga_sem_acquire_ctx(struct ga_context *context, ga_sem_t *semaphore
         return error;
     bool acquired = wait_as(semaphore, &wait);
     sema_unwatch(&watch);
+    order_after(semaphore);
     return acquired ? 0 : context_error(context);
 }
 
@@ -141,6 +144,7 @@ GA_NOINLINE static void release_slow(ga_sem_t *semaphore, unsigned count)
 
 GA_EXPORT void ga_sem_release(ga_sem_t *semaphore, unsigned count)
 {
+    order_before(semaphore);
     for (;;) {
         uint64_t state = look(semaphore);
         if (semaphore->ga_size - available(state) < count)

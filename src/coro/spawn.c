@@ -56,8 +56,8 @@ static void prepare(struct waiter *waiter, struct proc *proc, const struct waite
 
 static bool is_bad(const struct ga_go_options *options, void (*function)(void))
 {
-    return !function || (options && options->stack_size > 0 &&
-                         (options->stack_size < STACK_MIN || options->stack_size > STACK_MAX));
+    return !function ||
+           (options && options->stack_size > 0 && !stack_size_is_allowed(options->stack_size));
 }
 
 static void apply(struct waiter *waiter, const struct ga_go_options *options)
@@ -77,6 +77,7 @@ static void start_from_thread(struct waiter *waiter)
 
 static void start(struct proc *proc, struct waiter *waiter)
 {
+    order_before(waiter);
     if (waiter->daemon)
         atomic_fetch_add_explicit(&sched.daemons, 1, memory_order_relaxed);
     count_started(proc);
@@ -165,6 +166,7 @@ GA_NORETURN static void end(void)
         self->pinned = NULL;
         machine_pin(machine, NULL);
     }
+    order_before(&sched.wait_all);
     if (self->scope)
         scope_child_ended(self->scope);
     waiter_set_status(self, WAITER_NONE);
@@ -179,6 +181,7 @@ __attribute__((used)) void coro_begin(struct machine *machine)
         sched_run(machine); /* the first thread's scheduler; it never returns */
     sched_arrive(machine);
     machine_leave(machine, false);
+    order_after(self);
     if (GA_UNLIKELY(self->starts_pinned))
         ga_lock_os_thread();
     /* Both ABIs pass words in registers, whether the function takes them or not. */

@@ -105,16 +105,19 @@ static size_t pool_size(unsigned pool)
     return (size_t)1 << (SIZE_SHIFT + pool);
 }
 
-/* The option's, held within what stacks may have. */
 static unsigned default_pool(void)
 {
-    uint64_t size = options.stack < STACK_MIN ? STACK_MIN : options.stack;
-    return pool_of(size > STACK_MAX ? STACK_MAX : (size_t)size);
+    return pool_of((size_t)options.stack);
 }
 
 size_t stack_size_default(void)
 {
     return pool_size(default_pool());
+}
+
+bool stack_size_is_allowed(size_t size)
+{
+    return size >= STACK_MIN && size <= STACK_MAX;
 }
 
 static struct waiter *waiter_at(const struct slab *slab, size_t index)
@@ -471,7 +474,7 @@ static bool chill_some(unsigned pool)
     return more;
 }
 
-static size_t trim_pool(unsigned pool)
+static void trim_pool(unsigned pool)
 {
     struct size_pool *sizes = &stacks.pools[pool];
     unsigned count = atomic_load_explicit(&stacks.slab_count, memory_order_acquire);
@@ -486,19 +489,25 @@ static size_t trim_pool(unsigned pool)
     for (unsigned i = 0; i < count; i++)
         if (stacks.slabs[i].pool == pool)
             make_cold(&stacks.slabs[i]);
-    size_t left = sizes->least = sizes->warm.count;
+    sizes->least = sizes->warm.count;
     lock_release(&stacks.lock);
-    return left;
 }
 
-size_t stack_trim(void)
+/* What sanitizers know of a stack lies in its waiter: theirs stay. */
+void stack_trim(void)
 {
-    size_t left = 0;
-    if (sched.annotated)
-        return 0; /* what sanitizers know of a stack lies in its waiter */
-    for (unsigned pool = 0; pool < POOLS; pool++)
-        left += trim_pool(pool);
-    return left;
+    for (unsigned pool = 0; pool < POOLS && !sched.annotated; pool++)
+        trim_pool(pool);
+}
+
+bool stack_has_warm(void)
+{
+    bool found = false;
+    lock_acquire(&stacks.lock);
+    for (unsigned pool = 0; pool < POOLS && !found && !sched.annotated; pool++)
+        found = stacks.pools[pool].warm.count > 0;
+    lock_release(&stacks.lock);
+    return found;
 }
 
 /* --- Fork --- */

@@ -43,13 +43,15 @@ static const char *find_environment(const char *name)
     return NULL;
 }
 
-/* 0: it isn't a number from 1 to most. */
+/* At most `most`; 0: it isn't a number. */
 static unsigned number_of(const char *text, unsigned most)
 {
     unsigned value = 0;
-    for (; text && *text >= '0' && *text <= '9' && value <= most; text++)
+    for (; text && *text >= '0' && *text <= '9'; text++) {
         value = value * 10 + (unsigned)(*text - '0');
-    return text && *text != '\0' && *text != ',' ? 0 : value > most ? most : value;
+        value = value > most ? most : value;
+    }
+    return text && *text != '\0' ? 0 : value;
 }
 
 static unsigned wanted_procs(void)
@@ -177,4 +179,21 @@ GA_EXPORT int ga_set_procs(int n)
 GA_EXPORT int64_t ga_now(void)
 {
     return timer_now();
+}
+
+/* --- Fork --- */
+
+void start_freeze(void)
+{
+    lock_freeze(&starting);
+}
+
+void start_thaw(void)
+{
+    lock_thaw(&starting);
+}
+
+void start_reset(void)
+{
+    lock_reset(&starting);
 }

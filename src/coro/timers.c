@@ -185,6 +185,7 @@ void timer_start(struct timer *timer)
 {
     struct timers *timers = own_heap();
     int64_t when = timer->when;
+    order_before(timer->argument);
     lock_acquire(&timers->lock);
     insert(timers, timer);
     bool first = timers->heap[0].timer == timer;
@@ -246,6 +247,7 @@ bool timers_run(struct timers *timers, int64_t now)
         void *argument = timer->argument;
         go_on(timers, timer, now);
         lock_release(&timers->lock);
+        order_after(argument);
         fire(argument);
         any = true;
         lock_acquire(&timers->lock);

@@ -2,20 +2,17 @@
 /*
  * unwinding.c: destructors on ga_exit, and backtraces.
  *
- * Place: spawn.c and report.c. Calls libgcc's unwinder through weak references: it is there where
- * C++ is, or where the program links it.
+ * Place: spawn.c and report.c. Calls libgcc's unwinder. The shared library has a copy of its own,
+ * so that a program in C gets backtraces too; but destructors are called by the program's, if there
+ * is one: what it hands to the C++ runtime is its own.
  *
  * Invariants: no lock, no allocation of ours. The unwinder takes the loader's lock.
  */
+#include <dlfcn.h>
 #include <unwind.h>
 
 #include "frame.h"
 #include "unwinding.h"
-
-extern _Unwind_Reason_Code _Unwind_Backtrace(_Unwind_Trace_Fn, void *) __attribute__((weak));
-extern _Unwind_Reason_Code _Unwind_ForcedUnwind(struct _Unwind_Exception *, _Unwind_Stop_Fn, void *)
-    __attribute__((weak));
-extern _Unwind_Ptr _Unwind_GetIP(struct _Unwind_Context *) __attribute__((weak));
 
 /* --- Destructors --- */
 
@@ -39,6 +36,18 @@ static _Unwind_Reason_Code go_on(int version, _Unwind_Action actions, _Unwind_Ex
     return _URC_NO_REASON;
 }
 
+typedef _Unwind_Reason_Code forced_unwind(struct _Unwind_Exception *, _Unwind_Stop_Fn, void *);
+
+static forced_unwind *programs_unwinder(void)
+{
+    /* dlsym gives data pointers, C has no cast to functions. */
+    union {
+        void *pointer;
+        forced_unwind *function;
+    } found = {dlsym(RTLD_DEFAULT, "_Unwind_ForcedUnwind")};
+    return found.pointer ? found.function : _Unwind_ForcedUnwind;
+}
+
 _Static_assert(sizeof(struct _Unwind_Exception) <= UNWINDING_SIZE, "a waiter has room for it");
 
 /* The exception must not lie on the stack that is unwound. */
@@ -48,8 +57,7 @@ void unwind_all(struct waiter *self, void (*end)(void))
     struct _Unwind_Exception *exception = (void *)self->unwinding;
     union end_of_unwinding at_end = {.function = end};
     *exception = (struct _Unwind_Exception){.exception_class = ours};
-    if (&_Unwind_ForcedUnwind)
-        _Unwind_ForcedUnwind(exception, go_on, at_end.pointer);
+    programs_unwinder()(exception, go_on, at_end.pointer);
 }
 
 /* --- Backtraces --- */
@@ -66,9 +74,10 @@ static _Unwind_Reason_Code note(struct _Unwind_Context *context, void *argument)
         trace->skip--;
         return _URC_NO_REASON;
     }
-    if (trace->count == trace->room)
+    uintptr_t address = (uintptr_t)_Unwind_GetIP(context);
+    if (trace->count == trace->room || address == 0)
         return _URC_END_OF_STACK;
-    trace->frames[trace->count++] = (uintptr_t)_Unwind_GetIP(context);
+    trace->frames[trace->count++] = address;
     return _URC_NO_REASON;
 }
 
@@ -80,8 +89,6 @@ static void walk(void *argument)
 
 size_t unwind_frames(void *sp, uintptr_t *frames, size_t count)
 {
-    if (!&_Unwind_Backtrace || !&_Unwind_GetIP)
-        return 0;
     /* Parked: walk and coro_call_on_saved come before what is wanted. Else: walk, and this. */
     struct trace trace = {frames, 0, count, 2};
     if (sp)

@@ -53,6 +53,7 @@ GA_NOINLINE static void wake_all(ga_waitgroup_t *group)
 
 GA_EXPORT void ga_waitgroup_add(ga_waitgroup_t *group, int delta)
 {
+    order_before(group);
     /* Release: who sees zero sees what was done before; acquire: whoever comes last has it all. */
     uint64_t added = (uint64_t)(int64_t)delta * ONE;
     uint64_t state = __atomic_add_fetch(&group->ga_state, added, __ATOMIC_ACQ_REL);
@@ -108,10 +109,8 @@ static bool wait_as(ga_waitgroup_t *group, struct sema_wait *wait)
     return wait->granted;
 }
 
-GA_EXPORT int ga_waitgroup_wait_ctx(struct ga_context *context, ga_waitgroup_t *group)
+GA_NOINLINE static int wait_slow(struct ga_context *context, ga_waitgroup_t *group)
 {
-    if (counter(look(group)) == 0)
-        return 0;
     struct sema_wait wait = {.address = group, .waiter = park_self()};
     struct sema_watch watch;
     int error = sema_watch(&watch, context, &wait);
@@ -120,6 +119,13 @@ GA_EXPORT int ga_waitgroup_wait_ctx(struct ga_context *context, ga_waitgroup_t *
     bool done = wait_as(group, &wait);
     sema_unwatch(&watch);
     return done ? 0 : context_error(context);
+}
+
+GA_EXPORT int ga_waitgroup_wait_ctx(struct ga_context *context, ga_waitgroup_t *group)
+{
+    int error = counter(look(group)) == 0 ? 0 : wait_slow(context, group);
+    order_after(group);
+    return error;
 }
 
 GA_EXPORT void ga_waitgroup_wait(ga_waitgroup_t *group)

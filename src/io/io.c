@@ -294,3 +294,43 @@ GA_EXPORT unsigned sleep(unsigned seconds)
     struct timespec time = {(time_t)seconds, 0}, left = {0, 0};
     return nanosleep(&time, &left) == 0 ? 0 : (unsigned)left.tv_sec;
 }
+
+/* --- What sources built with _FORTIFY_SOURCE call instead: the last size is the buffer's --- */
+
+GA_NORETURN void __chk_fail(void);
+ssize_t __read_chk(int fd, void *buffer, size_t size, size_t room);
+ssize_t __recv_chk(int fd, void *buffer, size_t size, size_t room, int flags);
+ssize_t __recvfrom_chk(int fd, void *buffer, size_t size, size_t room, int flags,
+                       struct sockaddr *from, socklen_t *from_size);
+int __poll_chk(struct pollfd *fds, nfds_t count, int milliseconds, size_t room);
+
+static void check_room(size_t size, size_t room)
+{
+    if (size > room)
+        __chk_fail();
+}
+
+GA_EXPORT ssize_t __read_chk(int fd, void *buffer, size_t size, size_t room)
+{
+    check_room(size, room);
+    return read(fd, buffer, size);
+}
+
+GA_EXPORT ssize_t __recv_chk(int fd, void *buffer, size_t size, size_t room, int flags)
+{
+    check_room(size, room);
+    return recv(fd, buffer, size, flags);
+}
+
+GA_EXPORT ssize_t __recvfrom_chk(int fd, void *buffer, size_t size, size_t room, int flags,
+                                 struct sockaddr *from, socklen_t *from_size)
+{
+    check_room(size, room);
+    return recvfrom(fd, buffer, size, flags, from, from_size);
+}
+
+GA_EXPORT int __poll_chk(struct pollfd *fds, nfds_t count, int milliseconds, size_t room)
+{
+    check_room(count, room / sizeof(*fds));
+    return poll(fds, count, milliseconds);
+}

@@ -63,7 +63,7 @@ const struct option options_table[] = {
     {"schedtrace", OPTION_NUMBER, &options.schedtrace,
      "every so many milliseconds, a line about the scheduler of coroutines (default 0: none)",
      NULL},
-    {"stack", OPTION_NUMBER, &options.stack,
+    {"stack", OPTION_STACK, &options.stack,
      "a coroutine's stack: 16KiB to 1GiB, rounded up to a power of two (default 64KiB)", NULL},
     {"stats", OPTION_FLAG_OR_WORD, &options.stats,
      "print a summary of the heap at exit; stats=json: as a JSON object", stats_words},

@@ -50,6 +50,10 @@ struct options {
 #define SAMPLE_PLAIN  ((size_t)100000) /* what the name alone means */
 extern struct options options;
 
+/* Of a coroutine's stack, in bytes. */
+#define STACK_MIN ((size_t)16 << 10)
+#define STACK_MAX ((size_t)1 << 30)
+
 #define OPTION_PATH_MAX 4096
 extern char options_report[OPTION_PATH_MAX]; /* the file that reports go to; "": standard error */
 
@@ -64,6 +68,7 @@ enum option_type {
     OPTION_FLAG_OR_WORD, /* the same, or a word; an unsigned: 0 off, 1 on, from 2 on the words */
     OPTION_WORD,         /* one of some words; an unsigned, the word's place among them */
     OPTION_NUMBER,       /* a number, or a size; a uint64_t */
+    OPTION_STACK,        /* a size from STACK_MIN to STACK_MAX; a uint64_t */
     OPTION_LIMIT,        /* a size, off, or cgroup; a uint64_t */
     OPTION_COUNT,        /* digits, off for 0; nothing means SAMPLE_PLAIN; a size_t */
     OPTION_PATH,         /* a char[OPTION_PATH_MAX] */

@@ -99,6 +99,15 @@ static bool set_limit(uint64_t *limit, struct slice value)
 
 /* --- Numbers, paths --- */
 
+static bool set_stack(uint64_t *size, struct slice value)
+{
+    uint64_t given;
+    if (!value.at || !parse_size(value, &given) || given < STACK_MIN || given > STACK_MAX)
+        return false;
+    *size = given;
+    return true;
+}
+
 static bool set_number(size_t *number, struct slice value)
 {
     uint64_t given = SAMPLE_PLAIN;
@@ -131,6 +140,8 @@ bool option_set(const struct option *option, struct slice value)
         return set_word(option->value, option->words, value);
     case OPTION_NUMBER:
         return value.at && parse_size(value, option->value);
+    case OPTION_STACK:
+        return set_stack(option->value, value);
     case OPTION_LIMIT:
         return set_limit(option->value, value);
     case OPTION_COUNT:
@@ -148,6 +159,8 @@ const char *option_allows(const struct option *option, char *buffer, size_t size
         return "on or off";
     if (option->type == OPTION_NUMBER)
         return "a number, such as 1000 or 64KiB";
+    if (option->type == OPTION_STACK)
+        return "a size from 16KiB to 1GiB";
     if (option->type == OPTION_COUNT)
         return "a number or off";
     if (option->type == OPTION_PATH)

@@ -63,7 +63,9 @@ bool os_handle_faults(bool (*handler)(uintptr_t address, const char *access));
 unsigned os_thread_id(void);
 uint64_t os_random_seed(void);     /* from the bytes that the kernel hands to each program */
 uintptr_t os_linker_address(void); /* where the dynamic linker was loaded */
-bool os_is_setuid(void);           /* AT_SECURE: the environment isn't to be trusted */
+/* Where the kernel started the program: an address in its own file. */
+uintptr_t os_program_entry(void);
+bool os_is_setuid(void); /* AT_SECURE: the environment isn't to be trusted */
 size_t os_resident_bytes(void);
 uint64_t os_nanotime(void);
 uint64_t os_wall_time(void);       /* ns since 1970 */

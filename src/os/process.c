@@ -72,6 +72,11 @@ uintptr_t os_linker_address(void)
     return getauxval(AT_BASE);
 }
 
+uintptr_t os_program_entry(void)
+{
+    return getauxval(AT_ENTRY);
+}
+
 bool os_is_setuid(void)
 {
     return getauxval(AT_SECURE) != 0;

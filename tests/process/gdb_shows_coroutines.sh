@@ -3,7 +3,9 @@
 #
 # usage: gdb_shows_coroutines.sh BUILD-DIRECTORY
 #
-# tools/goalloc-gdb.py lists coroutines and shows a parked one's frames, and gdb is as before then.
+# tools/goalloc-gdb.py lists coroutines and shows a parked one's frames, and gdb is as before then:
+# in a live process, and in the core file of one, where the system writes such a file to where the
+# process was.
 set -euo pipefail
 
 command -v gdb >/dev/null || exit 77
@@ -26,9 +28,8 @@ int main(void)
 END
 # However gdb ends: what it printed is what is judged, line by line below.
 "${CC:-cc}" -g -O1 -I"$source/include" "$work/parked.c" -o "$work/parked" "$1/libgoalloc.so.1" -Wl,-rpath,"$1"
-timeout 100 gdb -nx -batch -ex run -ex "source $source/tools/goalloc-gdb.py" -ex 'info coroutines' \
-    -ex 'coroutine 2 bt' -ex 'echo back:\n' -ex 'bt' "$work/parked" >"$work/out" 2>&1 || true
-grep -qi 'ptrace: Operation not permitted' "$work/out" && exit 77
+commands=(-ex "source $source/tools/goalloc-gdb.py" -ex 'info coroutines' -ex 'coroutine 2 bt'
+    -ex 'echo back:\n' -ex 'bt')
 
 expect() {
     grep -qE "$1" "$work/out" || {
@@ -37,12 +38,25 @@ expect() {
         exit 1
     }
 }
-expect '^ +2 +sleep +dozer +sleeper at .*parked.c:8'
-expect '^#[0-9]+ .*sleep_deep \(n='
-expect '^#[0-9]+ .*sleeper \(n='
-expect '^#[0-9]+ .*coro_start'
-sed -n '/^back:/,$p' "$work/out" | grep -q ' main () at' || {
-    echo "expected main's frames after those of the coroutine:"
-    cat "$work/out"
-    exit 1
+judge() {
+    expect '^ +2 +sleep +dozer +sleeper at .*parked.c:8'
+    expect '^#[0-9]+ .*sleep_deep \(n='
+    expect '^#[0-9]+ .*sleeper \(n='
+    expect '^#[0-9]+ .*coro_start'
+    sed -n '/^back:/,$p' "$work/out" | grep -q ' main () at' || {
+        echo "expected main's frames after those of the coroutine:"
+        cat "$work/out"
+        exit 1
+    }
 }
+
+timeout 100 gdb -nx -batch -ex run "${commands[@]}" "$work/parked" >"$work/out" 2>&1 || true
+grep -qi 'ptrace: Operation not permitted' "$work/out" && exit 77
+judge
+
+(cd "$work" && ulimit -c unlimited && ./parked) >"$work/run" 2>&1 || true
+for core in "$work"/core*; do
+    [ -f "$core" ] || break
+    timeout 100 gdb -nx -batch "${commands[@]}" "$work/parked" "$core" >"$work/out" 2>&1 || true
+    judge
+done

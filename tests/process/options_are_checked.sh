@@ -51,6 +51,9 @@ expect_lines "$(printf 'x%.0s' {1..3000})" 1
 
 expect_text 'memlimit=much' 'memlimit' '"much"' 'MiB'
 expect_lines 'memlimit=cgroup,thp=never' 0
+expect_text 'stack=10' '"10"' '16KiB to 1GiB'
+expect_text 'stack=2GiB' '16KiB to 1GiB'
+expect_lines 'stack=16KiB' 0
 expect_text 'thp=perhaps' 'auto, always or never'
 
 mapfile -t names < <(sed -nE 's/^    \{"([a-z_]+)", OPTION_.*/\1/p' "$options_table")

@@ -10,6 +10,7 @@
 #include <goalloc/coro.h>
 
 #include "actors.h"
+#include "libc/internal.h"
 #include "test.h"
 
 static bool are_threads; /* written between the tests */
@@ -215,6 +216,7 @@ static bool is_wanted(const char *kind)
 int actors_run(const struct CMUnitTest *tests, size_t count)
 {
     int failed = 0;
+    fork_init();
     if (is_wanted("threads"))
         failed += run_threads((struct group){"threads", tests, count, 0});
     if (is_wanted("coroutines"))
