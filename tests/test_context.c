@@ -591,7 +591,7 @@ static void after_func_is_called_once(void **state)
     atomic_uint calls = 0;
     struct ga_context *context = ga_context_with_cancel(NULL);
     struct ga_context *child = ga_context_with_value(context, &calls, NULL);
-    struct ga_after *after[3] = {ga_context_after_func(context, count_one, &calls),
+    struct ga_after_func *after[3] = {ga_context_after_func(context, count_one, &calls),
                                  ga_context_after_func(child, count_one, &calls), NULL};
     actors_pause();
     assert_int_equal(calls, 0);
@@ -612,7 +612,7 @@ static void after_func_is_not_called_once_stopped(void **state)
 {
     atomic_uint calls = 0;
     struct ga_context *context = ga_context_with_cancel(NULL);
-    struct ga_after *after = ga_context_after_func(context, count_one, &calls);
+    struct ga_after_func *after = ga_context_after_func(context, count_one, &calls);
     assert_true(ga_context_stop(after));
     assert_int_equal(children(context), 0);
     ga_context_cancel(context);
@@ -628,7 +628,7 @@ static void stops_and_ends_race(void **state)
     atomic_uint calls = 0;
     for (int i = 0; i < 300; i++) {
         struct cancelling this = {ga_context_with_cancel(NULL), 0};
-        struct ga_after *after = ga_context_after_func(this.context, count_one, &calls);
+        struct ga_after_func *after = ga_context_after_func(this.context, count_one, &calls);
         actor_start(cancel_it, &this);
         if (i % 2)
             actors_yield();

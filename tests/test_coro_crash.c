@@ -282,12 +282,22 @@ static void overflow(void)
     recurse(1);
 }
 
-static void run_over(void *unused)
+/* Right into the middle of the neighbour's, but for what compilers do about it. */
+static void use_large_frame(void)
 {
-    (void)unused;
+    volatile char frame[96 << 10];
+    frame[0] = 1;
+    (void)frame[0];
+}
+
+static void run_over(void *large)
+{
     for (int i = 0; i < 10; i++)
         ga_go(nothing);
-    ga_go(overflow);
+    if (large)
+        ga_go(use_large_frame);
+    else
+        ga_go(overflow);
     ga_wait_all();
 }
 
@@ -300,6 +310,11 @@ static void an_overflow_is_reported(void **state)
     assert_non_null(strstr(child.text, "stack overflow"));
     assert_non_null(strstr(child.text, "created by run_over"));
     assert_non_null(strstr(child.text, "(overflow)"));
+    child_run(&child, run_over, &child);
+    assert_true(WIFSIGNALED(child.status));
+    assert_int_equal(WTERMSIG(child.status), SIGABRT);
+    assert_non_null(strstr(child.text, "stack overflow"));
+    assert_non_null(strstr(child.text, "(use_large_frame)"));
 }
 
 static void exit_with_7(int number)

@@ -78,14 +78,14 @@ void *ga_context_value(const struct ga_context *context, const void *key);
 
 /* --- Something to be done at its end --- */
 
-struct ga_after;
+struct ga_after_func;
 
 /* Calls the function in a coroutine of its own when the context ends; at once if it has. */
-struct ga_after *ga_context_after_func(struct ga_context *context, void (*function)(void *),
-                                       void *argument);
+struct ga_after_func *ga_context_after_func(struct ga_context *context, void (*function)(void *),
+                                            void *argument);
 /* true: it won't be called. false: it has been started. Once for each, in either case: the handle
  * is gone afterwards. */
-bool ga_context_stop(struct ga_after *after);
+bool ga_context_stop(struct ga_after_func *after);
 
 #ifdef __cplusplus
 }

@@ -68,7 +68,8 @@ int ga_go_start(const struct ga_site *site, const struct ga_go_options *options,
 /*
  * int ga_go(fn, a, b, ...): starts fn(a, b, ...) as a coroutine. 0 to 6 arguments, integers or
  * pointers. That they fit fn's prototype is checked at compile time; so is that fn takes neither
- * floating-point numbers nor structs. What fn returns is dropped.
+ * floating-point numbers nor structs. (In C, gcc refuses enums too: let that parameter be an int.)
+ * What fn returns is dropped.
  *
  * Errors: EINVAL for a NULL function or a bad stack size, ENOMEM.
  */

@@ -17,9 +17,10 @@
 #define GA_JOIN_(a, b)                            GA_JOIN_2_(a, b)
 #define GA_JOIN_2_(a, b)                          a##b
 
+/* Behind a comma an array is the pointer that it is passed as. */
 #define GA_WORD_(x)                                                                                \
     _Static_assert(_Generic((x), float : 0, double : 0, long double : 0, default : 1) &&           \
-                       sizeof(1 ? (x) : (x)) <= sizeof(void *), /* an array is a pointer there */  \
+                       sizeof(__typeof__(((void)0, (x)))) <= sizeof(void *),                       \
                    "ga_go: an argument is neither an integer nor a pointer")
 #define GA_NO_POINTER_ ((void *)0)
 
@@ -106,13 +107,33 @@ inline uintptr_t ga_word_(float) = delete;
 inline uintptr_t ga_word_(double) = delete;
 inline uintptr_t ga_word_(long double) = delete;
 
+template <typename T> struct ga_is_real_ {
+    enum { value = 0 };
+};
+template <> struct ga_is_real_<float> {
+    enum { value = 1 };
+};
+template <> struct ga_is_real_<double> {
+    enum { value = 1 };
+};
+template <> struct ga_is_real_<long double> {
+    enum { value = 1 };
+};
+
+template <typename P, typename A> inline uintptr_t ga_argument_(A value)
+{
+    static_assert(!ga_is_real_<A>::value, "ga_go: an argument is neither an integer nor a pointer");
+    return ga_word_(static_cast<P>(value));
+}
+
 template <typename R, typename... P, typename... A>
 inline int ga_go_cxx_(const ga_site *site, const ga_go_options *options, ga_scope *scope,
                       R (*fn)(P...), A... args)
 {
     static_assert(sizeof...(P) == sizeof...(A), "ga_go: the wrong number of arguments");
     static_assert(sizeof...(P) <= 6, "ga_go: at most 6 arguments");
-    const uintptr_t words[7] = {ga_word_(static_cast<P>(args))...};
+    static_assert(!__is_class(R) && !__is_union(R), "ga_go: the function returns a struct");
+    const uintptr_t words[7] = {ga_argument_<P>(args)...};
     return ga_go_start(site, options, scope, (void (*)(void))fn, words[0], words[1], words[2],
                        words[3], words[4], words[5]);
 }

@@ -13,7 +13,7 @@
 #include "goalloc/coro.h"
 #include "memory.h"
 
-struct ga_after {
+struct ga_after_func {
     struct context_watch watch;
     struct ga_context *context; /* with a reference; constant */
     void (*function)(void *);   /* constant */
@@ -21,7 +21,7 @@ struct ga_after {
     atomic_uint references;     /* release to drop one, acquire by who drops the last */
 };
 
-static void drop(struct ga_after *after)
+static void drop(struct ga_after_func *after)
 {
     if (atomic_fetch_sub_explicit(&after->references, 1, memory_order_acq_rel) != 1)
         return;
@@ -31,17 +31,17 @@ static void drop(struct ga_after *after)
 
 static void fire(void *argument)
 {
-    struct ga_after *after = argument;
+    struct ga_after_func *after = argument;
     /* NOLINTNEXTLINE(bugprone-sizeof-expression): ga_go's check of the arguments */
     if (ga_go(after->function, after->argument) != 0)
         report_fatal("no memory for a coroutine at a context's end");
     drop(after);
 }
 
-GA_EXPORT struct ga_after *ga_context_after_func(struct ga_context *context,
+GA_EXPORT struct ga_after_func *ga_context_after_func(struct ga_context *context,
                                                  void (*function)(void *), void *argument)
 {
-    struct ga_after *after = coro_alloc(sizeof(*after), true);
+    struct ga_after_func *after = coro_alloc(sizeof(*after), true);
     if (!after)
         report_fatal("no memory for a function at a context's end");
     after->context = ga_context_retain(context ? context : ga_context_background());
@@ -56,7 +56,7 @@ GA_EXPORT struct ga_after *ga_context_after_func(struct ga_context *context,
     return after;
 }
 
-GA_EXPORT bool ga_context_stop(struct ga_after *after)
+GA_EXPORT bool ga_context_stop(struct ga_after_func *after)
 {
     bool stopped = context_unwatch(after->context, &after->watch);
     if (stopped)

@@ -28,7 +28,9 @@ for compiler in 'gcc -std=c11' 'gcc -std=gnu17' 'clang -std=c11' 'g++ -x c++ -st
 done
 
 program() {
-    printf '%s\n' '#include <goalloc/chan.h>' 'struct point { int x, y; };' \
+    printf '%s\n' '#include <goalloc/coro.h>' 'struct point { int x, y; };' \
+        'void two(int a, const char *b); void real(double a); void whole(struct point a);' \
+        'struct point gives(int a); void seven(int, int, int, int, int, int, int);' \
         'typedef ga_chan(int) ints; typedef ga_chan(struct point) points;' \
         'int use(ints c, points p, int *i, long *l, struct point point);' \
         'int use(ints c, points p, int *i, long *l, struct point point)' \

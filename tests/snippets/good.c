@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
-/* What goalloc/chan.h allows: compiled as C11 and C++11 by gcc and clang, with warnings as errors.
+/* What the public headers allow: compiled as C11 and C++11 by gcc and clang, with warnings as
+ * errors.
  */
 #include <goalloc/chan.h>
 #include <goalloc/context.h>
+#include <goalloc/coro.h>
 #include <goalloc/sync.h>
+
+#include <string.h>
 
 struct point {
     int x, y;
@@ -63,4 +67,28 @@ int use(struct ga_context *context, ints c, points p, shapes s, texts t, channel
     ga_chan_free(other == NULL ? room : other);
     ga_chan_free(flat);
     return sum + (int)ga_len(c) + (int)ga_cap(p);
+}
+
+static int six(char a, short b, int c, const char *d, const void *e, unsigned long f)
+{
+    return a + b + c + (d == e) + (int)f;
+}
+
+static void none(void)
+{
+}
+
+int start_all(ga_scope *scope);
+
+int start_all(ga_scope *scope)
+{
+    static const char text[] = "an array is the pointer to its first element";
+    struct ga_go_options options;
+    short narrow = 3;
+    memset(&options, 0, sizeof(options));
+    options.name = text;
+    options.pinned = true;
+    return ga_go(six, 'a', narrow, -1, text, &narrow, 7ul) +
+           ga_go(six, 'a', narrow, 2, "a literal, as long as you like", text, sizeof(text)) +
+           ga_go_opts(&options, none) + ga_scope_go(scope, none);
 }

@@ -32,9 +32,9 @@ all_quick_suites() {
     meson_suite "tsan" tsan 600 --no-suite stress --no-suite soak --no-suite long
     # On an aarch64 machine the other suites have shown it already.
     [ "$(uname -m)" = aarch64 ] || meson_suite "aarch64" aarch64 600 --suite unit
-    meson_suite "stress" debug 600 --suite stress
-    soak_suite 2
-    fuzz_suite 30
+    GOALLOC_STRESS_SECONDS=15 meson_suite "stress" debug 600 --suite stress
+    soak_suite 1
+    fuzz_suite 20
     programs_suite 1200 --quick
     bench_suite 600
 }
