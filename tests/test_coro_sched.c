@@ -627,10 +627,11 @@ static void parked_stacks_can_be_visited(void **state)
     atomic_store(&stop, false);
     for (int i = 0; i < PARKED; i++)
         ga_go(wait_for_stop);
-    ga_sleep(5 * MS);
-    atomic_store(&stacks_seen, 0);
-    coro_each_stack(see_stack, NULL);
-    assert_true(atomic_load(&stacks_seen) >= PARKED);
+    do {
+        ga_sleep(5 * MS); /* until all have come to park */
+        atomic_store(&stacks_seen, 0);
+        coro_each_stack(see_stack, NULL);
+    } while (atomic_load(&stacks_seen) < PARKED);
     stop_all();
     ga_wait_all();
 }

@@ -39,7 +39,7 @@ static void fire(void *argument)
 }
 
 GA_EXPORT struct ga_after_func *ga_context_after_func(struct ga_context *context,
-                                                 void (*function)(void *), void *argument)
+                                                      void (*function)(void *), void *argument)
 {
     struct ga_after_func *after = coro_alloc(sizeof(*after), true);
     if (!after)

@@ -52,9 +52,7 @@ void coro_unlock_after_fork(void)
 
 static void empty_proc(struct proc *proc)
 {
-    atomic_store(&proc->queue.head, 0);
-    atomic_store(&proc->queue.tail, 0);
-    atomic_store(&proc->run_next, NULL);
+    queue_reset(proc);
     timers_reset(proc->timers);
     proc->stacks = (struct pool){0};
     proc->started = proc->ended = 0;

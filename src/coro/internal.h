@@ -126,15 +126,22 @@ struct run_queue {
     _Atomic(struct waiter *) slots[QUEUE_SIZE]; /* relaxed */
 };
 
+/* Who runs before the queue. The lock is in queue.c. */
+struct run_next {
+    _Atomic(struct waiter *) waiter; /* changes under the lock; read without it as a hint */
+    atomic_bool busy;                /* the owner is at it */
+    atomic_bool thief;               /* or a thief is, or wants to be */
+};
+
 struct pool {
     struct waiter *first; /* linked by next, last in first out */
     unsigned count;
 };
 
 struct proc {
-    _Atomic(struct waiter *) run_next; /* runs before the queue; exchanged by owner and thieves */
-    int countdown;                     /* switches left until the others' turn, or less; owner */
-    atomic_uint tick;                  /* switches in all; written by the owner, relaxed */
+    struct run_next run_next;
+    int countdown;    /* switches left until the others' turn, or less; owner */
+    atomic_uint tick; /* switches in all; written by the owner, relaxed */
     bool eager;       /* a lone runnable is worth waking somebody for; relaxed in all but name */
     uint64_t started; /* coroutines; written by the owner, relaxed */
     uint64_t ended;   /* the same */
@@ -290,10 +297,16 @@ GA_INLINE struct proc *machine_proc(struct machine *machine)
 
 /* --- queue.c: who runs next; called inside by the proc's owner unless said otherwise --- */
 void queue_push(struct proc *proc, struct waiter *waiter);
-struct waiter *queue_pop(struct proc *proc);
-bool queue_is_empty(const struct proc *proc); /* anybody; run_next counts */
+/* To run before all others; the one that was to do so is the last now. Whether there was one. */
+bool queue_push_next(struct proc *proc, struct waiter *waiter);
+struct waiter *queue_pop(struct proc *proc);        /* run_next first */
+struct waiter *queue_pop_first(struct proc *proc);  /* of the ring, run_next or not */
+bool queue_is_empty(const struct proc *proc);       /* anybody; run_next counts */
+bool queue_ring_is_empty(const struct proc *proc);  /* anybody; run_next doesn't count */
+struct waiter *queue_next(const struct proc *proc); /* anybody; run_next, which stays */
 /* Half of the victim's queue comes to proc's; one of them is returned. */
 struct waiter *queue_steal(struct proc *proc, struct proc *victim, bool run_next_too);
+void queue_reset(struct proc *proc);           /* empty; in a forked child */
 void queue_global_push(struct waiter *waiter); /* anybody; takes sched.lock */
 void queue_global_push_list(struct waiter *first, struct waiter *last, unsigned count);
 struct waiter *queue_global_pop(struct proc *proc); /* the rest of its share goes to proc's queue */

@@ -15,6 +15,9 @@
 #include "../mcache/mcache.h"
 #include "memory.h"
 
+/* More they may end the process for. */
+#define SANITIZERS_MOST ((size_t)4 << 30)
+
 extern void *__interceptor_calloc(size_t count, size_t size) __attribute__((weak));
 extern void __interceptor_free(void *p) __attribute__((weak));
 
@@ -42,7 +45,7 @@ void *coro_alloc(size_t size, bool pointers)
     (void)pointers; /* the heap has one kind of span as yet; a collector tells them apart */
     void *p;
     if (GA_UNLIKELY(&__interceptor_calloc != NULL))
-        p = __interceptor_calloc(1, size);
+        p = size <= SANITIZERS_MOST ? __interceptor_calloc(1, size) : NULL;
     else
         p = size <= CLASS_SIZE_MAX ? alloc_small(size) : alloc_large(size);
     if (!p)

@@ -116,7 +116,7 @@ static bool is_due(const struct proc *proc, const struct machine *machine, int64
 static bool stands_still(struct proc *proc, int64_t now)
 {
     unsigned tick = atomic_load_explicit(&proc->tick, memory_order_relaxed);
-    struct waiter *next = atomic_load_explicit(&proc->run_next, memory_order_relaxed);
+    struct waiter *next = queue_next(proc);
     bool still =
         atomic_load_explicit(&proc->seen_at, memory_order_relaxed) != 0 && proc->seen_tick == tick;
     bool waits = still && next && proc->seen_next == next;

@@ -91,11 +91,9 @@ static bool work_is_queued(void)
     unsigned made = procs_made();
     if (atomic_load_explicit(&sched.queued, memory_order_relaxed) > 0)
         return true;
-    for (unsigned i = 0; i < made; i++) {
-        const struct run_queue *queue = &sched.procs[i]->queue;
-        if (atomic_load(&queue->head) != atomic_load(&queue->tail))
+    for (unsigned i = 0; i < made; i++)
+        if (!queue_ring_is_empty(sched.procs[i]))
             return true;
-    }
     return false;
 }
 
@@ -125,19 +123,14 @@ void sched_hand_off(struct proc *proc, bool watches)
 
 static void put_next(struct proc *proc, struct waiter *waiter)
 {
-    /* Release: whoever takes it sees the coroutine. */
-    struct waiter *before = atomic_exchange_explicit(&proc->run_next, waiter, memory_order_acq_rel);
-    if (before)
-        queue_push(proc, before);
-    if ((before || GA_LOAD_ANY(proc->eager)) && atomic_load(&sched.idle_proc_count) > 0)
+    bool more = queue_push_next(proc, waiter);
+    if ((more || GA_LOAD_ANY(proc->eager)) && atomic_load(&sched.idle_proc_count) > 0)
         sched_wake_idle();
 }
 
 void sched_ready_new(struct proc *proc, struct waiter *waiter)
 {
-    struct waiter *before = atomic_exchange_explicit(&proc->run_next, waiter, memory_order_acq_rel);
-    if (before)
-        queue_push(proc, before);
+    queue_push_next(proc, waiter);
     if (GA_UNLIKELY(atomic_load(&sched.idle_proc_count) > 0))
         sched_wake_idle();
 }
@@ -221,16 +214,6 @@ bool sched_push_tail(struct waiter *waiter, void *unused)
 
 /* --- The switch --- */
 
-static struct waiter *take_next(struct proc *proc)
-{
-    if (atomic_load_explicit(&proc->run_next, memory_order_relaxed)) {
-        struct waiter *next = atomic_exchange_explicit(&proc->run_next, NULL, memory_order_acq_rel);
-        if (next)
-            return next;
-    }
-    return queue_pop(proc);
-}
-
 static void count_tick(struct proc *proc)
 {
     atomic_store_explicit(&proc->tick, atomic_load_explicit(&proc->tick, memory_order_relaxed) + 1,
@@ -243,7 +226,7 @@ static struct waiter *pick(struct machine *machine)
     struct proc *proc = machine_proc(machine);
     if (GA_UNLIKELY(!proc || --proc->countdown <= 0 || machine->locked || sched.migrate))
         return NULL;
-    struct waiter *next = take_next(proc);
+    struct waiter *next = queue_pop(proc);
     if (GA_UNLIKELY(next && next->pinned)) {
         machine->picked = next;
         return NULL;
@@ -407,7 +390,7 @@ static struct waiter *steal_round(struct proc *proc, bool last)
             timers_run(victim->timers, timer_now());
         struct waiter *waiter = queue_steal(proc, victim, last);
         if (!waiter)
-            waiter = last ? take_next(proc) : NULL; /* of a timer that was due */
+            waiter = last ? queue_pop(proc) : NULL; /* of a timer that was due */
         if (waiter)
             return waiter;
     }
@@ -443,11 +426,11 @@ static struct waiter *look(struct machine *machine, struct proc *proc)
         sched_wake_idle();
     if (others_turn && (waiter = queue_global_pop(proc)))
         return waiter;
-    if (others_turn && (waiter = queue_pop(proc)))
+    if (others_turn && (waiter = queue_pop_first(proc)))
         return waiter;
-    if ((waiter = take_next(proc)) || (waiter = queue_global_pop(proc)))
+    if ((waiter = queue_pop(proc)) || (waiter = queue_global_pop(proc)))
         return waiter;
-    if (netpoll_has_waiters() && netpoll(0) && (waiter = take_next(proc)))
+    if (netpoll_has_waiters() && netpoll(0) && (waiter = queue_pop(proc)))
         return waiter;
     return steal(machine, proc);
 }
@@ -475,7 +458,7 @@ static bool give_up(struct machine *machine, struct proc *proc)
 static void retire(struct machine *machine, struct proc *proc)
 {
     struct waiter *waiter;
-    while ((waiter = take_next(proc)))
+    while ((waiter = queue_pop(proc)))
         queue_global_push(waiter);
     stack_flush(proc);
     drop_proc(machine);
@@ -534,13 +517,13 @@ static bool act_on_events(struct machine *machine)
     struct proc *proc = machine_proc(machine);
     for (unsigned i = 0; i < made; i++)
         timers_run(sched.procs[i]->timers, timer_now());
-    struct waiter *waiter = take_next(proc);
+    struct waiter *waiter = queue_pop(proc);
     if (!waiter)
         waiter = queue_global_pop(proc);
     if (waiter && waiter == machine->locked)
         return true;
     if (waiter) /* first again */
-        atomic_store_explicit(&proc->run_next, waiter, memory_order_release);
+        queue_push_next(proc, waiter);
     sched_hand_off(drop_proc(machine), true);
     return false;
 }

@@ -48,5 +48,8 @@ expect 0 mutex
 expect 0 mutex -DCANCEL
 expect 0 mutex -DROUNDS=2 -DACTORS=2
 expect 1 mutex -DBREAK
+expect 0 run_next
+expect 0 run_next -DWAITERS=5 -DTHIEVES=1
+expect 1 run_next -DBREAK
 
 [ "$failures" -eq 0 ]
