@@ -592,7 +592,7 @@ static void after_func_is_called_once(void **state)
     struct ga_context *context = ga_context_with_cancel(NULL);
     struct ga_context *child = ga_context_with_value(context, &calls, NULL);
     struct ga_after_func *after[3] = {ga_context_after_func(context, count_one, &calls),
-                                 ga_context_after_func(child, count_one, &calls), NULL};
+                                      ga_context_after_func(child, count_one, &calls), NULL};
     actors_pause();
     assert_int_equal(calls, 0);
     ga_context_cancel(context);

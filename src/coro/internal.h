@@ -37,8 +37,8 @@
 
 #define QUEUE_SIZE     256u /* of a proc's own queue; a power of two */
 #define PROCS_MAX      256u
-#define POOL_MAX       64u /* stacks that a proc keeps to itself */
-#define POOL_IDLE      16u /* the same, while nobody runs there */
+#define BATCH_STACKS   32u /* free stacks that change hands in one go; a proc keeps two of these */
+#define POOL_IDLE      16u /* those that it keeps while nobody runs there */
 #define GLOBAL_TICKS   61  /* every so many switches the global queue and others come first */
 #define TIMER_TICKS    8   /* the same where timers wait: how often the clock is read */
 #define MACHINES_MAX   10000u
@@ -85,7 +85,7 @@ struct waiter {
     /* What a switch touches; guarded by whoever may run it. */
     void *sp;            /* while it is off a thread */
     struct waiter *next; /* the list that it is on: a queue's, or a pool's */
-    void *gift;          /* of the waker's; see park.h */
+    void *gift;          /* of the waker's; see park.h. Free: see stack.c */
     atomic_uint status;  /* enum waiter_status; relaxed: the queues order it */
     atomic_uint word;    /* a thread's own: enum thread_state; a futex */
     int saved_errno;
@@ -95,7 +95,7 @@ struct waiter {
     bool obeys_mode;        /* O_NONBLOCK means it; itself. See ga_io_begin */
     bool starts_pinned;     /* as ga_go_options say */
     bool daemon;            /* ga_wait_all doesn't wait for it; constant */
-    unsigned pins;          /* calls of ga_lock_os_thread; itself */
+    unsigned pins;          /* calls of ga_lock_os_thread; itself. Free: see stack.c */
     struct machine *pinned; /* the one machine that may run it; itself */
     struct machine *last;   /* that ran it; for tests */
     const void *object;     /* waits for this; for reports */
@@ -133,8 +133,9 @@ struct run_next {
     atomic_bool thief;               /* or a thief is, or wants to be */
 };
 
-struct pool {
-    struct waiter *first; /* linked by next, last in first out */
+/* Free stacks, linked by next, last in first out. */
+struct batch {
+    struct waiter *first;
     unsigned count;
 };
 
@@ -146,7 +147,7 @@ struct proc {
     uint64_t started; /* coroutines; written by the owner, relaxed */
     uint64_t ended;   /* the same */
     uint64_t next_id, last_id; /* ids to give; owner */
-    struct pool stacks;        /* owner */
+    struct batch stacks[2];    /* owner: the one in use; one that is full, or empty */
     struct timers *timers;     /* constant */
     struct run_queue queue;
 

@@ -438,7 +438,7 @@ static struct waiter *look(struct machine *machine, struct proc *proc)
 /* Without a proc from here on. false: there is work after all, and a proc again. */
 static bool give_up(struct machine *machine, struct proc *proc)
 {
-    if (proc->stacks.count > POOL_IDLE)
+    if (proc->stacks[0].count + proc->stacks[1].count > POOL_IDLE)
         stack_flush(proc);
     lock_acquire(&sched.lock);
     if (sched.first) {

@@ -18,6 +18,8 @@
 #include "goalloc/context.h"
 #include "internal.h"
 
+#define UNSEEN_ENDS 256u
+
 struct link {
     struct waiter *waiter;
     struct link *next;
@@ -161,15 +163,28 @@ static struct link *take_waiters(void)
     if (living > all.inside_count + daemons)
         return NULL;
     if (all.inside) {
-        all.inside_count = 0;
+        __atomic_store_n(&all.inside_count, 0, __ATOMIC_RELAXED);
         return take_list(&all.inside); /* main's turn comes when they have ended */
     }
     atomic_store(&sched.wait_all, 0);
     return take_list(&all.outside);
 }
 
+/*
+ * Each that ends asks, while somebody waits for all. Most are far from the last: what is counted
+ * without the lock may lack what other processors' store buffers hold, a few dozen stores each.
+ */
+static bool is_far(void)
+{
+    return coro_count_living() > __atomic_load_n(&all.inside_count, __ATOMIC_RELAXED) +
+                                     atomic_load_explicit(&sched.daemons, memory_order_relaxed) +
+                                     UNSEEN_ENDS * procs_made();
+}
+
 void scope_check_wait_all(void)
 {
+    if (is_far())
+        return;
     lock_acquire(&all.lock);
     struct link *waiters = take_waiters();
     lock_release(&all.lock);
@@ -197,7 +212,7 @@ GA_EXPORT void ga_wait_all(void)
     lock_acquire(&all.lock);
     struct link self = {waiter, *list};
     *list = &self;
-    all.inside_count += !is_outside;
+    __atomic_store_n(&all.inside_count, all.inside_count + !is_outside, __ATOMIC_RELAXED);
     atomic_store(&sched.wait_all, 1);
     if (!sched.fences)
         os_barrier();

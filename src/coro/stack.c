@@ -36,7 +36,8 @@
 #define POOLS        17 /* up to 1 GB */
 #define FIRST_STACKS 64
 #define BATCH        256u /* stacks that get their guards in one go */
-#define COLOURS      12
+#define COLOURS      24
+#define FEW_STACKS   8u
 #define TRIM_BATCH   4096u /* stacks for which the trimmer holds the lock */
 
 struct slab {
@@ -50,11 +51,12 @@ struct slab {
 };
 
 struct size_pool {
-    struct pool warm;   /* guarded by the lock */
-    unsigned least;     /* the fewest that were warm since the last trim; guarded by the lock */
-    size_t cold;        /* bits set in its slabs; guarded by the lock */
-    size_t next_count;  /* stacks in the next slab; guarded by the lock */
-    unsigned cold_slab; /* where to look for a cold one first; guarded by the lock */
+    struct waiter *warm; /* the first batch's first; guarded by the lock */
+    unsigned warm_count; /* stacks; guarded by the lock */
+    unsigned least;      /* the fewest that were warm since the last trim; guarded by the lock */
+    size_t cold;         /* bits set in its slabs; guarded by the lock */
+    size_t next_count;   /* stacks in the next slab; guarded by the lock */
+    unsigned cold_slab;  /* where to look for a cold one first; guarded by the lock */
 };
 
 static struct {
@@ -311,14 +313,88 @@ static struct waiter *take_cold(unsigned pool)
     return NULL;
 }
 
+/* --- Batches. Of a free stack that is a batch's first in the common list, gift is the next batch's
+ * first, and pins how many there are. --- */
+
+static void push(struct batch *batch, struct waiter *waiter)
+{
+    waiter->next = batch->first;
+    batch->first = waiter;
+    batch->count++;
+}
+
+static struct waiter *pop(struct batch *batch)
+{
+    struct waiter *waiter = batch->first;
+    if (waiter) {
+        batch->first = waiter->next;
+        batch->count--;
+    }
+    return waiter;
+}
+
+/* --- The common list; lock held --- */
+
+static void list(struct size_pool *sizes, struct batch batch, void *next)
+{
+    if (batch.first) {
+        batch.first->gift = next;
+        batch.first->pins = batch.count;
+        next = batch.first;
+    }
+    sizes->warm = next;
+}
+
+static struct batch unlist(struct size_pool *sizes, void **next)
+{
+    struct waiter *first = sizes->warm;
+    *next = first ? first->gift : NULL;
+    return (struct batch){first, first ? first->pins : 0};
+}
+
+static void count_taken(struct size_pool *sizes, unsigned count)
+{
+    sizes->warm_count -= count;
+    if (sizes->warm_count < sizes->least)
+        sizes->least = sizes->warm_count;
+}
+
+static void give_batch(struct size_pool *sizes, struct batch batch)
+{
+    sizes->warm_count += batch.count;
+    if (batch.first)
+        list(sizes, batch, sizes->warm);
+}
+
+static struct batch take_batch(struct size_pool *sizes)
+{
+    void *next;
+    struct batch batch = unlist(sizes, &next);
+    sizes->warm = next;
+    count_taken(sizes, batch.count);
+    return batch;
+}
+
+static void give_one(struct size_pool *sizes, struct waiter *waiter)
+{
+    void *next;
+    struct batch batch = unlist(sizes, &next);
+    if (batch.count == BATCH_STACKS) {
+        next = batch.first;
+        batch = (struct batch){NULL, 0};
+    }
+    push(&batch, waiter);
+    list(sizes, batch, next);
+    sizes->warm_count++;
+}
+
 static struct waiter *take_warm(struct size_pool *sizes)
 {
-    struct waiter *waiter = sizes->warm.first;
-    if (!waiter)
-        return NULL;
-    sizes->warm.first = waiter->next;
-    if (--sizes->warm.count < sizes->least)
-        sizes->least = sizes->warm.count;
+    void *next;
+    struct batch batch = unlist(sizes, &next);
+    struct waiter *waiter = pop(&batch);
+    list(sizes, batch, next);
+    count_taken(sizes, waiter != NULL);
     return waiter;
 }
 
@@ -330,95 +406,82 @@ static struct waiter *take(unsigned pool)
     return waiter ? waiter : take_fresh(pool);
 }
 
-static void pool_push(struct pool *pool, struct waiter *waiter)
-{
-    waiter->next = pool->first;
-    pool->first = waiter;
-    pool->count++;
-}
+/* --- Taking and giving --- */
 
-static struct waiter *pool_pop(struct pool *pool)
-{
-    struct waiter *waiter = pool->first;
-    if (waiter) {
-        pool->first = waiter->next;
-        pool->count--;
-    }
-    return waiter;
-}
-
-/* Warm ones by the half pool; of others, whose memory has to be fetched, some. */
-static struct waiter *refill(struct proc *proc, unsigned pool)
+/* Warm ones by the batch; of others, whose memory has to be fetched, some. */
+static struct batch refill(unsigned pool)
 {
     lock_acquire(&stacks.lock);
-    unsigned want = stacks.pools[pool].warm.count ? POOL_MAX / 2 : 8;
-    struct waiter *waiter = take(pool);
-    for (unsigned i = 1; waiter && i < want; i++) {
-        struct waiter *more = take(pool);
-        if (!more)
+    struct batch batch = take_batch(&stacks.pools[pool]);
+    bool is_warm = batch.count > 0;
+    while (!is_warm && batch.count < FEW_STACKS) {
+        struct waiter *waiter = take(pool);
+        if (!waiter)
             break;
-        pool_push(&proc->stacks, more);
+        push(&batch, waiter);
     }
+    lock_release(&stacks.lock);
+    return batch;
+}
+
+static struct waiter *take_of_proc(struct proc *proc)
+{
+    struct batch *mine = proc->stacks;
+    if (GA_UNLIKELY(!mine[0].first)) {
+        mine[0] = mine[1].first ? mine[1] : refill(default_pool());
+        mine[1] = (struct batch){NULL, 0};
+    }
+    return pop(&mine[0]);
+}
+
+static struct waiter *take_alone(size_t size)
+{
+    lock_acquire(&stacks.lock);
+    struct waiter *waiter = take(size ? pool_of(size) : default_pool());
     lock_release(&stacks.lock);
     return waiter;
 }
 
 struct waiter *stack_take(struct proc *proc, size_t size)
 {
-    struct waiter *waiter = NULL;
-    if (GA_LIKELY(size == 0 && proc != NULL)) {
-        waiter = pool_pop(&proc->stacks);
-        if (GA_LIKELY(waiter != NULL))
-            return waiter;
-        waiter = refill(proc, default_pool());
-    } else {
-        lock_acquire(&stacks.lock);
-        waiter = take(size ? pool_of(size) : default_pool());
-        lock_release(&stacks.lock);
-    }
-    if (!waiter)
+    struct waiter *waiter = size == 0 && proc ? take_of_proc(proc) : take_alone(size);
+    if (GA_UNLIKELY(!waiter))
         errno = ENOMEM;
     return waiter;
 }
 
-/* --- Giving --- */
-
-/* The older half of a pool, or all of it, to the common one. */
-static void flush(struct proc *proc, unsigned keep)
+/* To the common list. */
+static void flush(struct batch *batch)
 {
-    struct pool *pool = &proc->stacks;
-    struct waiter *last_kept = NULL, *first = pool->first;
-    for (unsigned i = 0; i < keep && first; i++, first = first->next)
-        last_kept = first;
+    if (!batch->first)
+        return;
     lock_acquire(&stacks.lock);
-    for (struct waiter *next; first; first = next) {
-        next = first->next;
-        pool_push(&stacks.pools[first->pool].warm, first);
-        pool->count--;
-    }
+    give_batch(&stacks.pools[default_pool()], *batch);
     lock_release(&stacks.lock);
-    if (last_kept)
-        last_kept->next = NULL;
-    else
-        pool->first = NULL;
+    *batch = (struct batch){NULL, 0};
 }
 
 void stack_flush(struct proc *proc)
 {
-    flush(proc, 0);
+    flush(&proc->stacks[0]);
+    flush(&proc->stacks[1]);
 }
 
 void stack_give(struct proc *proc, struct waiter *waiter)
 {
-    if (GA_LIKELY(proc != NULL && waiter->stack_size == stack_size_default())) {
-        if (GA_UNLIKELY(proc->stacks.count >= POOL_MAX))
-            flush(proc, POOL_MAX / 2);
-        pool_push(&proc->stacks, waiter);
+    if (GA_UNLIKELY(!proc || waiter->stack_size != stack_size_default())) {
+        lock_acquire(&stacks.lock);
+        give_one(&stacks.pools[waiter->pool], waiter);
+        lock_release(&stacks.lock);
         return;
     }
-    lock_acquire(&stacks.lock);
-    pool_push(&stacks.pools[waiter->pool].warm, waiter);
-    lock_release(&stacks.lock);
+    struct batch *mine = proc->stacks;
+    if (GA_UNLIKELY(mine[0].count == BATCH_STACKS)) {
+        flush(&mine[1]);
+        mine[1] = mine[0];
+        mine[0] = (struct batch){NULL, 0};
+    }
+    push(&mine[0], waiter);
 }
 
 /* --- Giving back to the kernel; the monitor --- */
@@ -462,13 +525,13 @@ static bool chill_some(unsigned pool)
 {
     struct size_pool *sizes = &stacks.pools[pool];
     lock_acquire(&stacks.lock);
-    unsigned count = sizes->least < TRIM_BATCH ? sizes->least : TRIM_BATCH;
+    unsigned least = sizes->least, count = least < TRIM_BATCH ? least : TRIM_BATCH;
     for (unsigned i = 0; i < count; i++) {
-        struct waiter *waiter = pool_pop(&sizes->warm);
+        struct waiter *waiter = take_warm(sizes);
         struct slab *slab = slab_of(waiter->stack);
         change_bit(slab->chill, (waiter->stack - slab->base) / pool_size(pool));
     }
-    sizes->least -= count;
+    sizes->least = least - count;
     bool more = sizes->least > 0;
     lock_release(&stacks.lock);
     return more;
@@ -489,7 +552,7 @@ static void trim_pool(unsigned pool)
     for (unsigned i = 0; i < count; i++)
         if (stacks.slabs[i].pool == pool)
             make_cold(&stacks.slabs[i]);
-    sizes->least = sizes->warm.count;
+    sizes->least = sizes->warm_count;
     lock_release(&stacks.lock);
 }
 
@@ -505,7 +568,7 @@ bool stack_has_warm(void)
     bool found = false;
     lock_acquire(&stacks.lock);
     for (unsigned pool = 0; pool < POOLS && !found && !sched.annotated; pool++)
-        found = stacks.pools[pool].warm.count > 0;
+        found = stacks.pools[pool].warm_count > 0;
     lock_release(&stacks.lock);
     return found;
 }
