@@ -28,7 +28,8 @@ int main(int argc, char **argv)
         return 1;
     }
     for (int connection; (connection = ga_accept(listener, NULL, NULL)) >= 0;)
-        ga_go(serve, connection);
+        if (ga_go(serve, connection) != 0)
+            ga_close_fd(connection);
     perror("accept");
     return 1;
 }
