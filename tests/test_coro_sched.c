@@ -348,6 +348,51 @@ static void the_number_of_procs_may_change_at_any_time(void **state)
     assert_int_equal(ga_set_procs(0), before);
 }
 
+static ga_sem_t pinned_may, main_may, waker_may;
+static atomic_int stage;
+
+static void run_pinned(void)
+{
+    ga_sem_acquire(&pinned_may, 1);
+    ga_sem_release(&main_may, 1);
+}
+
+/* Wakes it and waits: the pinned one is what its proc runs next, on another thread. */
+static void wake_pinned(void)
+{
+    atomic_store(&stage, 1);
+    while (atomic_load(&stage) != 2)
+        GA_CPU_RELAX();
+    ga_sem_release(&pinned_may, 1);
+    ga_sem_acquire(&waker_may, 1);
+}
+
+/* The one that is on its way to its thread when its proc is given up. */
+static void fewer_procs_lose_nobody(void **state)
+{
+    struct ga_go_options pinned = {.pinned = true}, plain = {.name = "waker"};
+    int before = ga_set_procs(2);
+    for (int i = 0; i < 20; i++) {
+        ga_set_procs(2);
+        atomic_store(&stage, 0);
+        ga_sem_init(&pinned_may, 0);
+        ga_sem_init(&main_may, 0);
+        ga_sem_init(&waker_may, 0);
+        pinned_may.ga_size = main_may.ga_size = waker_may.ga_size = 1;
+        ga_go_opts(&pinned, run_pinned);
+        ga_sleep(2 * MS);
+        ga_go_opts(&plain, wake_pinned);
+        while (atomic_load(&stage) != 1)
+            GA_CPU_RELAX();
+        ga_set_procs(1);
+        atomic_store(&stage, 2);
+        ga_sem_acquire(&main_may, 1);
+        ga_sem_release(&waker_may, 1);
+        ga_wait_all();
+    }
+    ga_set_procs(before);
+}
+
 /* --- What belongs to the coroutine --- */
 
 static void keep_errno(int value, atomic_int *wrong)
@@ -525,6 +570,31 @@ static void sleep_for_ever(void)
         ga_sleep(1000 * MS);
 }
 
+static void end_late(void)
+{
+    ga_sleep(20 * MS);
+    atomic_fetch_add(&count, 1);
+}
+
+static void wait_and_look(atomic_int *seen)
+{
+    ga_wait_all();
+    atomic_store(seen, 1 + atomic_load(&count));
+}
+
+static void a_daemon_may_wait_for_all(void **state)
+{
+    struct ga_go_options daemon = {.daemon = true};
+    atomic_int seen = 0;
+    atomic_store(&count, 0);
+    ga_go(end_late);
+    ga_go_opts(&daemon, wait_and_look, &seen);
+    while (atomic_load(&seen) == 0)
+        ga_sleep(MS);
+    assert_int_equal(atomic_load(&seen), 2);
+    ga_wait_all();
+}
+
 static void daemons_are_not_waited_for(void **state)
 {
     struct ga_go_options daemon = {.daemon = true, .name = "sleeper"};
@@ -655,12 +725,14 @@ int main(void)
         cmocka_unit_test(so_many_truly_run_at_once),
         cmocka_unit_test(a_tree_of_coroutines_ends),
         cmocka_unit_test(the_number_of_procs_may_change_at_any_time),
+        cmocka_unit_test(fewer_procs_lose_nobody),
         cmocka_unit_test(errno_is_the_coroutines_own),
         cmocka_unit_test(the_rounding_mode_is_the_coroutines_own),
         cmocka_unit_test(the_first_error_cancels_the_rest_of_a_scope),
         cmocka_unit_test(a_scopes_context_ends_its_childrens_waits),
         cmocka_unit_test(an_empty_scope_is_done),
         cmocka_unit_test(a_thread_may_use_everything),
+        cmocka_unit_test(a_daemon_may_wait_for_all),
         cmocka_unit_test(daemons_are_not_waited_for),
         cmocka_unit_test(all_may_be_waited_for_by_several),
         cmocka_unit_test(the_steal_order_visits_everyone),

@@ -15,7 +15,7 @@ from gdb.unwinder import Unwinder, register_unwinder
 
 STATES = {1: "runnable", 2: "running", 3: "waiting"}
 WORDS = ("version words slabs slab_count slab_size base_at used_at cold_at pool_at shift waiter_size "
-         "colours sp_at status_at reason_at id_at name_at site_at main reasons").split()
+         "colours sp_at status_at reason_at id_at name_at site_at main reasons forks_at forks").split()
 # What coro_switch saves, by processor: register -> word; then how many words.
 FRAMES = {
     "i386:x86-64": ({"rip": 0, "r15": 2, "r14": 3, "r13": 4, "r12": 5, "rbx": 6, "rbp": 7}, 8, "rsp"),
@@ -66,7 +66,10 @@ def waiters(lay):
 
 
 def living(lay):
-    return [w for w in waiters(lay) if half(w + lay["status_at"])]
+    """Those of this process: a forked child's memory still has the parent's."""
+    forks = half(lay["forks"])
+    return [w for w in waiters(lay)
+            if half(w + lay["status_at"]) and half(w + lay["forks_at"]) == forks]
 
 
 class InfoCoroutines(gdb.Command):
@@ -137,6 +140,8 @@ class Coroutine(gdb.Command):
 
     def invoke(self, argument, from_tty):
         number, _, command = argument.partition(" ")
+        if not number.isdecimal():
+            raise gdb.GdbError("usage: coroutine N [COMMAND]; info coroutines lists them")
         lay = layout()
         found = [w for w in living(lay) if word(w + lay["id_at"]) == int(number)]
         if not found:

@@ -177,6 +177,8 @@ GA_INLINE struct sudog *queue_take(struct queue *queue)
 {
     for (struct sudog *sudog; GA_UNLIKELY((sudog = queue_first(queue)) != NULL);) {
         queue_remove(queue, sudog);
+        if (GA_UNLIKELY(park_forked) && park_is_gone(sudog->waiter))
+            continue;
         if (sudog_win(sudog))
             return sudog;
     }

@@ -67,8 +67,6 @@ static void count_self(const struct machine *self)
     atomic_store(&sched.foreign_ended, 0);
     atomic_store(&sched.daemons, is_coroutine && self->current->daemon);
     sched.main = self && !self->foreign && !is_coroutine ? self->current : NULL;
-    if (self)
-        self->current->forks = sched.forks;
 }
 
 static void empty_lists(void)
@@ -107,12 +105,17 @@ void coro_reset_in_child(void)
     machine_reset();
     sema_reset();
     mutex_reset();
+    park_forked = true;
+    sched.forks++;
+    if (self) {
+        self->current->forks = sched.forks;
+        atomic_store(&self->retaking, false); /* the monitor was about to, in the parent */
+    }
     if (!frozen)
         return;
     lock_reset(&sched.lock);
     stack_reset();
     netpoll_reset();
-    sched.forks++;
     empty_lists();
     machine_list_alone();
     scope_reset();

@@ -217,7 +217,7 @@ struct scheduler {
     _Atomic(uint64_t) foreign_ended;    /* the same */
     _Atomic(uint64_t) last_id;          /* the highest id given or set aside; relaxed */
     atomic_uint state;                  /* enum scheduler_state; release when it runs */
-    bool fences;                        /* no membarrier here: machines run barriers. Constant */
+    bool fences;            /* no membarrier: machines run barriers. See sched_barrier */
     bool migrate;           /* GOALLOC=migrate: every switch changes the thread. Constant */
     bool spins;             /* there is another processor to wait for. Constant */
     bool annotated;         /* a sanitizer wants to know. Constant */
@@ -265,6 +265,7 @@ void machine_pin(struct machine *machine, struct waiter *waiter); /* NULL: no lo
  * something may have turned up. */
 bool machine_wait_pinned(struct machine *machine);
 void machine_enter_wait(struct machine *machine);
+void sched_barrier(void); /* every running machine passes one */
 
 /*
  * From here on the monitor leaves the machine's proc alone. Returns what machine_leave needs: calls

@@ -37,10 +37,7 @@ static bool spin(struct latch *latch)
 /* Registering again is free of effect, and a forked child may have to. */
 bool latch_fence(void)
 {
-    bool can = os_barrier_prepare();
-    if (can)
-        os_barrier();
-    return can;
+    return os_barrier_prepare() && os_barrier();
 }
 
 static void sleep_on(struct latch *latch, bool fenced)

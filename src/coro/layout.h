@@ -29,6 +29,8 @@ enum layout_word {
     LAYOUT_SITE_AT,
     LAYOUT_MAIN_ADDRESS, /* of a pointer to main's */
     LAYOUT_REASONS_ADDRESS,
+    LAYOUT_FORKS_AT,
+    LAYOUT_FORKS_ADDRESS, /* of the process's count */
     LAYOUT_COUNT
 };
 

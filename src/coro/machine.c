@@ -17,6 +17,7 @@
 
 #include "frame.h"
 
+#define BLIND_PAUSE        UINT64_C(10000000)
 #define THREAD_STACK       ((size_t)256 << 10)
 #define MIGRATION_MACHINES 5
 #define SPINS              100
@@ -134,6 +135,7 @@ bool machine_attach_main(struct proc *proc)
     if (!machine || !waiter || !stack)
         return false;
     waiter->flags = WAITER_MAIN;
+    waiter->forks = sched.forks;
     waiter->id = 1;
     waiter->name = "main";
     /* What main has called so far may count on its thread; it may say that it doesn't. */
@@ -212,6 +214,7 @@ struct machine *machine_attached(void)
         machine = make_foreign();
     if (!machine)
         park_fatal("out of memory for a thread's first call");
+    machine->current->forks = sched.forks;
     settle_in(machine);
     if (threads.key_made)
         pthread_setspecific(threads.key, machine);
@@ -429,6 +432,21 @@ bool machine_wait_pinned(struct machine *machine)
     atomic_store_explicit(&machine->wake, WAKE_NOT, memory_order_relaxed);
     atomic_store_explicit(&machine->proc, machine->given, memory_order_relaxed);
     return true;
+}
+
+/*
+ * Those who sandbox a process may have the kernel refuse what it granted at the start. Then
+ * machines run barriers of their own from now on; those that are inside without one get the time to
+ * finish.
+ */
+void sched_barrier(void)
+{
+    if (!sched.fences && !os_barrier()) {
+        GA_STORE_ANY(sched.fences, true);
+        os_pause(BLIND_PAUSE);
+    }
+    if (sched.fences)
+        atomic_thread_fence(memory_order_seq_cst);
 }
 
 void machine_enter_wait(struct machine *machine)

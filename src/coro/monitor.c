@@ -73,10 +73,7 @@ static struct machine *owner_of(const struct proc *proc)
 static bool take(struct proc *proc, struct machine *machine)
 {
     atomic_store(&machine->retaking, true);
-    if (sched.fences)
-        atomic_thread_fence(memory_order_seq_cst);
-    else
-        os_barrier();
+    sched_barrier();
     /* Acquire: what it did to the proc while it was inside. */
     bool outside = !atomic_load_explicit(&machine->inside, memory_order_acquire) &&
                    machine_proc(machine) == proc;

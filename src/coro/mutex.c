@@ -351,6 +351,12 @@ GA_EXPORT void ga_mutex_unlock_slow(ga_mutex_t *mutex)
             ga_mutex_unlock(mutex);
             return;
         }
+        if (GA_UNLIKELY(park_forked)) { /* who is on the way may be the parent's */
+            if (!change(mutex, word, 0))
+                continue;
+            ga_mutex_wake(mutex);
+            return;
+        }
         if (change(mutex, word, word & ~(unsigned)LOCKED))
             return; /* somebody is on the way */
     }

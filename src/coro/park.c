@@ -56,6 +56,13 @@ void *park_gift(const struct waiter *self)
     return self->gift;
 }
 
+bool park_forked;
+
+bool park_is_gone(const struct waiter *waiter)
+{
+    return waiter->forks != sched.forks;
+}
+
 void park_set_gift(struct waiter *waiter, void *gift)
 {
     waiter->gift = gift;

@@ -79,6 +79,10 @@ void park_yield(void);
  */
 bool park_can_spin(unsigned iteration);
 
+/* In a forked child: a waiter whose thread is the parent's, and which will never go on. */
+extern GA_HIDDEN bool park_forked; /* this is one; constant but for the fork */
+bool park_is_gone(const struct waiter *waiter);
+
 /* For messages: a number that names the caller, 0 for a plain thread; where it was created. */
 uint64_t park_id(const struct waiter *waiter);
 /* Go's throw: "fatal error: TEXT", the caller's name and creation site, then exit with status 2. */

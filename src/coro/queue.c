@@ -22,7 +22,8 @@
  */
 #include "internal.h"
 
-#define THIEF_LOOKS 100            /* at an owner that is busy */
+#define THIEF_LOOKS 100 /* at an owner that is busy */
+#define THIEF_PAUSE UINT64_C(20000)
 #define OWNER_LOOKS 1000           /* at a thief, before it lets others have the processor */
 #define THIEF_WAITS INT64_C(30000) /* nanoseconds, before that */
 
@@ -44,8 +45,8 @@ GA_NOINLINE static void wait_for_thief(struct run_next *slot)
         for (int i = 0; atomic_load_explicit(&slot->thief, memory_order_relaxed); i++) {
             if (i < OWNER_LOOKS)
                 GA_CPU_RELAX();
-            else
-                os_yield();
+            else /* not just yield: the thief may have a lower priority */
+                os_pause(THIEF_PAUSE);
         }
         atomic_store_explicit(&slot->busy, true, memory_order_relaxed);
         owners_fence();
@@ -76,10 +77,7 @@ static bool break_in(struct run_next *slot)
     if (!atomic_compare_exchange_strong_explicit(&slot->thief, &nobody, true, memory_order_acquire,
                                                  memory_order_relaxed))
         return false;
-    if (sched.fences)
-        atomic_thread_fence(memory_order_seq_cst);
-    else
-        os_barrier();
+    sched_barrier();
     for (int i = 0; i < THIEF_LOOKS; i++) {
         /* Acquire: what the owner did is seen. */
         if (!atomic_load_explicit(&slot->busy, memory_order_acquire))

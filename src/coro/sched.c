@@ -172,6 +172,8 @@ static bool ready_pinned(struct waiter *waiter)
 
 void sched_ready(struct machine *machine, struct waiter *waiter)
 {
+    if (GA_UNLIKELY(park_forked) && park_is_gone(waiter))
+        return;
     if (GA_UNLIKELY(waiter->flags & WAITER_THREAD)) {
         ready_thread(waiter);
         return;
@@ -458,6 +460,9 @@ static bool give_up(struct machine *machine, struct proc *proc)
 static void retire(struct machine *machine, struct proc *proc)
 {
     struct waiter *waiter;
+    if (machine->picked)
+        queue_global_push(machine->picked);
+    machine->picked = NULL;
     while ((waiter = queue_pop(proc)))
         queue_global_push(waiter);
     stack_flush(proc);

@@ -18,7 +18,7 @@
 #include "goalloc/context.h"
 #include "internal.h"
 
-#define UNSEEN_ENDS 256u
+#define UNSEEN_ENDS UINT64_C(256)
 
 struct link {
     struct waiter *waiter;
@@ -143,9 +143,9 @@ GA_EXPORT int ga_scope_end(struct ga_scope *scope)
 
 static struct {
     struct lock lock;
-    struct link *outside; /* main, and threads; guarded by lock, as are the following */
-    struct link *inside;  /* coroutines */
-    uint64_t inside_count;
+    struct link *outside;  /* main, and threads; guarded by lock, as are the following */
+    struct link *inside;   /* coroutines */
+    uint64_t inside_count; /* those of inside that are no daemons */
 } all;
 
 static struct link *take_list(struct link **list)
@@ -212,10 +212,10 @@ GA_EXPORT void ga_wait_all(void)
     lock_acquire(&all.lock);
     struct link self = {waiter, *list};
     *list = &self;
-    __atomic_store_n(&all.inside_count, all.inside_count + !is_outside, __ATOMIC_RELAXED);
+    bool counts = !is_outside && !waiter->daemon;
+    __atomic_store_n(&all.inside_count, all.inside_count + counts, __ATOMIC_RELAXED);
     atomic_store(&sched.wait_all, 1);
-    if (!sched.fences)
-        os_barrier();
+    sched_barrier();
     park(look_once, NULL, park_wait_all, NULL);
     order_after(&sched.wait_all);
 }

@@ -73,6 +73,18 @@ static bool start_waiting(ga_sem_t *semaphore, unsigned count)
     }
 }
 
+/* Bucket held. In a forked child: who is counted but not queued waited in the parent. */
+static void recount(ga_sem_t *semaphore, const struct sema_bucket *bucket)
+{
+    uint64_t waiters = 0;
+    for (struct sema_wait *wait = sema_first(bucket, semaphore); wait; wait = wait->next)
+        waiters += WAITER;
+    /* While anybody waits the state changes under the latch only. */
+    uint64_t state = look(semaphore);
+    if (anybody_waits(state))
+        __atomic_store_n(&semaphore->ga_state, waiters + available(state), __ATOMIC_RELAXED);
+}
+
 /* Bucket held. Those at the front for whom there is enough. */
 static void serve(ga_sem_t *semaphore, struct sema_bucket *bucket)
 {
@@ -96,6 +108,8 @@ static bool wait_as(ga_sem_t *semaphore, struct sema_wait *wait)
 {
     while (!ga_sem_try_acquire(semaphore, wait->weight)) {
         struct sema_bucket *bucket = sema_acquire_bucket(semaphore);
+        if (GA_UNLIKELY(park_forked))
+            recount(semaphore, bucket);
         if (sema_is_cancelled(wait) || !start_waiting(semaphore, wait->weight)) {
             sema_release_bucket(bucket);
             if (sema_is_cancelled(wait))

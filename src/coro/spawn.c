@@ -220,14 +220,14 @@ GA_EXPORT void ga_exit(void)
 
 uint64_t coro_count_living(void)
 {
-    uint64_t started = atomic_load_explicit(&sched.foreign_started, memory_order_relaxed);
-    uint64_t ended = atomic_load_explicit(&sched.foreign_ended, memory_order_relaxed);
+    uint64_t started = 0, ended = atomic_load_explicit(&sched.foreign_ended, memory_order_acquire);
     unsigned made = procs_made();
     /* Those that ended first: one that starts meanwhile counts rather than not. */
     for (unsigned i = 0; i < made; i++)
         ended += __atomic_load_n(&sched.procs[i]->ended, __ATOMIC_ACQUIRE);
     for (unsigned i = 0; i < made; i++)
         started += __atomic_load_n(&sched.procs[i]->started, __ATOMIC_RELAXED);
+    started += atomic_load_explicit(&sched.foreign_started, memory_order_relaxed);
     return started - ended;
 }
 

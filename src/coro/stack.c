@@ -90,6 +90,8 @@ const uintptr_t ga_debug_layout[LAYOUT_COUNT] = {
     [LAYOUT_SITE_AT] = offsetof(struct waiter, site),
     [LAYOUT_MAIN_ADDRESS] = (uintptr_t)&sched.main,
     [LAYOUT_REASONS_ADDRESS] = (uintptr_t)park_reason_texts,
+    [LAYOUT_FORKS_AT] = offsetof(struct waiter, forks),
+    [LAYOUT_FORKS_ADDRESS] = (uintptr_t)&sched.forks,
 };
 
 /* --- Where things lie --- */

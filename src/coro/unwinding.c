@@ -38,15 +38,36 @@ static _Unwind_Reason_Code go_on(int version, _Unwind_Action actions, _Unwind_Ex
 
 typedef _Unwind_Reason_Code forced_unwind(struct _Unwind_Exception *, _Unwind_Stop_Fn, void *);
 
+#if defined(GOALLOC_SHARED)
+static void *find(void *library)
+{
+    return dlsym(library, "_Unwind_ForcedUnwind");
+}
+
+/* NULL: there is none that others could use, and so no destructor that it could call. */
 static forced_unwind *programs_unwinder(void)
 {
     /* dlsym gives data pointers, C has no cast to functions. */
     union {
         void *pointer;
         forced_unwind *function;
-    } found = {dlsym(RTLD_DEFAULT, "_Unwind_ForcedUnwind")};
-    return found.pointer ? found.function : _Unwind_ForcedUnwind;
+    } found = {find(RTLD_DEFAULT)};
+    if (!found.pointer) { /* perhaps of a library that was loaded for itself */
+        void *libgcc = dlopen("libgcc_s.so.1", RTLD_NOW | RTLD_NOLOAD);
+        if (libgcc) {
+            found.pointer = find(libgcc);
+            dlclose(libgcc);
+        }
+    }
+    return found.function;
 }
+#else
+/* Linked into the program, we have the program's own. */
+static forced_unwind *programs_unwinder(void)
+{
+    return _Unwind_ForcedUnwind;
+}
+#endif
 
 _Static_assert(sizeof(struct _Unwind_Exception) <= UNWINDING_SIZE, "a waiter has room for it");
 
@@ -57,7 +78,9 @@ void unwind_all(struct waiter *self, void (*end)(void))
     struct _Unwind_Exception *exception = (void *)self->unwinding;
     union end_of_unwinding at_end = {.function = end};
     *exception = (struct _Unwind_Exception){.exception_class = ours};
-    programs_unwinder()(exception, go_on, at_end.pointer);
+    forced_unwind *unwind = programs_unwinder();
+    if (unwind)
+        unwind(exception, go_on, at_end.pointer);
 }
 
 /* --- Backtraces --- */

@@ -51,6 +51,17 @@ GA_NOINLINE static void wake_all(ga_waitgroup_t *group)
     sema_release_bucket(bucket);
 }
 
+/* In a forked child: whether who waits did so in the parent. */
+static bool forget_the_parents(ga_waitgroup_t *group)
+{
+    struct sema_bucket *bucket = sema_acquire_bucket(group);
+    bool nobody = sema_first(bucket, group) == NULL;
+    if (nobody)
+        clear_waiting(group);
+    sema_release_bucket(bucket);
+    return nobody;
+}
+
 GA_EXPORT void ga_waitgroup_add(ga_waitgroup_t *group, int delta)
 {
     order_before(group);
@@ -60,6 +71,8 @@ GA_EXPORT void ga_waitgroup_add(ga_waitgroup_t *group, int delta)
     if (GA_UNLIKELY(counter(state) < 0))
         report_fatal("sync: negative WaitGroup counter");
     if (GA_LIKELY(!(state & WAITING)))
+        return;
+    if (GA_UNLIKELY(park_forked) && forget_the_parents(group))
         return;
     if (delta > 0 && counter(state) == delta)
         report_fatal("sync: WaitGroup misuse: Add called concurrently with Wait");

@@ -84,6 +84,7 @@ unsigned os_threads(void); /* of this process; 0: can't be known */
 bool os_thread_sleeps(unsigned thread_id);
 GA_NORETURN void os_exit(int status); /* at once: no handlers, no destructors */
 void os_yield(void);
+void os_pause(uint64_t nanoseconds); /* at most so long */
 
 /* --- Coroutine stacks --- */
 
@@ -100,7 +101,7 @@ enum os_guard os_guard_pages(uintptr_t first, size_t stride, size_t count, enum 
 
 /* --- Barriers in all of the process's threads at once --- */
 bool os_barrier_prepare(void); /* false: this kernel hasn't got them */
-void os_barrier(void);
+bool os_barrier(void);         /* false: it refuses */
 
 /* --- Signal handlers --- */
 typedef void os_signal_handler(int number, siginfo_t *info, void *context);

@@ -131,6 +131,12 @@ void os_yield(void)
     os_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
 }
 
+void os_pause(uint64_t nanoseconds)
+{
+    atomic_uint word = 0;
+    os_futex_wait_for(&word, 0, nanoseconds);
+}
+
 /* --- Barriers --- */
 
 bool os_barrier_prepare(void)
@@ -139,7 +145,7 @@ bool os_barrier_prepare(void)
            0;
 }
 
-void os_barrier(void)
+bool os_barrier(void)
 {
-    os_syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0, 0, 0, 0);
+    return os_syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0, 0, 0, 0) == 0;
 }
