@@ -59,6 +59,10 @@
 #error "goalloc knows x86-64 and aarch64"
 #endif
 
+/* A store that no later load passes. atomic_store and atomic_load say so too, but qemu 7.2 lets an
+ * aarch64 store-release be passed by a load-acquire; on x86-64 the two are the same instruction. */
+#define GA_STORE_FIRST(word, value) ((void)atomic_exchange(&(word), value))
+
 /*
  * A word that other threads access too, where any of its values will do. Relaxed in all but name:
  * gcc doesn't fold an atomic load into the compare that uses it, nor join atomic stores in a row.

@@ -234,7 +234,7 @@ void machine_wake(struct machine *machine)
 {
     /* Sequentially consistent: the machine becomes the watcher, or says that it sleeps, then reads
      * this; we write it, then read the others. */
-    atomic_store(&machine->wake, WAKE_GIVEN);
+    GA_STORE_FIRST(machine->wake, WAKE_GIVEN);
     if (atomic_load(&machine->asleep))
         os_futex_wake(&machine->wake, 1);
     if (atomic_load(&sched.watcher) == machine)
@@ -303,7 +303,7 @@ bool machine_start(struct proc *proc, bool spinning)
 static void sleep_while(struct machine *machine, unsigned word, int64_t until)
 {
     int64_t now = until == INT64_MAX ? 0 : timer_now();
-    atomic_store(&machine->asleep, true);
+    GA_STORE_FIRST(machine->asleep, true);
     if (until == INT64_MAX)
         os_futex_wait(&machine->wake, word);
     else if (until > now)
@@ -372,7 +372,7 @@ static bool watch_if_wanted(struct machine *machine)
         if (!atomic_compare_exchange_strong(&sched.watcher, &nobody, machine))
             return false;
         int64_t until = timers_next_of_all();
-        atomic_store(&sched.watch_until, until);
+        GA_STORE_FIRST(sched.watch_until, until);
         bool watched = is_watch_wanted();
         if (watched) {
             machine->watching = true;
@@ -380,7 +380,7 @@ static bool watch_if_wanted(struct machine *machine)
             machine->watching = false;
         }
         atomic_store(&sched.watch_until, INT64_MAX);
-        atomic_store(&sched.watcher, NULL);
+        GA_STORE_FIRST(sched.watcher, NULL);
         if (watched)
             return true;
     } while (is_watch_wanted());

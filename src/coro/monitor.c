@@ -72,7 +72,7 @@ static struct machine *owner_of(const struct proc *proc)
 /* See internal.h: it is outside, and stays there, or we let go. */
 static bool take(struct proc *proc, struct machine *machine)
 {
-    atomic_store(&machine->retaking, true);
+    GA_STORE_FIRST(machine->retaking, true);
     sched_barrier();
     /* Acquire: what it did to the proc while it was inside. */
     bool outside = !atomic_load_explicit(&machine->inside, memory_order_acquire) &&
@@ -219,7 +219,7 @@ static void rest(void)
         os_futex_wait_for(&monitor.wake, seen, (uint64_t)monitor.interval);
         return;
     }
-    atomic_store(&monitor.asleep, true);
+    GA_STORE_FIRST(monitor.asleep, true);
     if (all_idle())
         os_futex_wait(&monitor.wake, seen);
     atomic_store(&monitor.asleep, false);

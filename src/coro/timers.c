@@ -111,7 +111,7 @@ static void sift_down(struct timers *timers, size_t at, struct slot slot)
 static void update_next(struct timers *timers)
 {
     /* Sequentially consistent: see stop_as_watcher in machine.c. */
-    atomic_store(&timers->next, timers->count ? timers->heap[0].when : INT64_MAX);
+    GA_STORE_FIRST(timers->next, timers->count ? timers->heap[0].when : INT64_MAX);
 }
 
 static void make_room(struct timers *timers)
