@@ -75,8 +75,8 @@ class Rows:
                     self.timed_once(row, allocator, ["--min-time", str(options.min_time)])
                     progress.step(options.min_time * 1.6 + START_COST_S)
                 if name.startswith("scale/live"):
-                    for stub in self.bump, self.reuse:
-                        self.timed_once(row, stub, ["--iterations", str(BUMP_ITERATIONS)])
+                    for library in self.bump, self.reuse:
+                        self.timed_once(row, library, ["--iterations", str(BUMP_ITERATIONS)])
 
     def timed_once(self, row, allocator, how):
         try:

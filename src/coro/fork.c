@@ -103,6 +103,8 @@ void coro_reset_in_child(void)
     struct machine *self = machine_self();
     start_reset();
     machine_reset();
+    if (!frozen && !machine_any())
+        return; /* as most processes: the tables' pages stay untouched */
     sema_reset();
     mutex_reset();
     park_forked = true;

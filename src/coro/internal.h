@@ -349,6 +349,7 @@ void start_freeze(void);
 void start_thaw(void);
 void start_reset(void);
 void machine_freeze(void);
+bool machine_any(void);
 void machine_thaw(void);
 void machine_reset(void);
 void machine_list_alone(void);

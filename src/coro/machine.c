@@ -457,6 +457,12 @@ void machine_enter_wait(struct machine *machine)
 
 /* --- Fork --- */
 
+/* Whether any thread has ever called in; who waits has. Under the frozen lock. */
+bool machine_any(void)
+{
+    return threads.key_made || machine_self() != NULL;
+}
+
 void machine_freeze(void)
 {
     lock_freeze(&threads.lock);

@@ -168,7 +168,7 @@ void sema_wake(struct sema_bucket *bucket, struct sema_wait *wait)
 
 /* --- Fork --- */
 
-/* Reads first: most processes never had a waiter, and their pages stay untouched. */
+/* Reads first: few buckets ever had a waiter. */
 void sema_reset(void)
 {
     for (unsigned i = 0; i < BUCKETS; i++) {

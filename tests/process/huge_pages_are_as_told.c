@@ -92,16 +92,8 @@ static const struct program {
 
 static void run(const struct program *program)
 {
-    char self[] = "/proc/self/exe", name[64];
-    char *arguments[] = {self, name, NULL};
-    snprintf(name, sizeof(name), "%s", program->name);
     setenv("GOALLOC", program->options, 1);
-    pid_t child = fork();
-    if (child == 0) {
-        execv(self, arguments);
-        _exit(3);
-    }
-    expect_success(child, name);
+    run_again(program->name);
 }
 
 int main(int argc, char **argv)

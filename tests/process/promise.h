@@ -211,4 +211,18 @@ static inline void expect_success(pid_t child, const char *what)
            WEXITSTATUS(status));
 }
 
+/* The program once more, with the environment as it is now, to do what `name` says. */
+static inline void run_again(const char *name)
+{
+    char self[] = "/proc/self/exe", copy[64];
+    char *arguments[] = {self, copy, NULL};
+    snprintf(copy, sizeof(copy), "%s", name);
+    pid_t child = fork();
+    if (child == 0) {
+        execv(self, arguments);
+        _exit(3);
+    }
+    expect_success(child, name);
+}
+
 #endif
