@@ -320,7 +320,5 @@ void fault_start(void);
 
 GA_NORETURN void misuse_block(const char *what, const struct slab *slab, const void *address,
                               const void *block, size_t size);
-/* "FUNCTION of KIND". */
-GA_NORETURN void misuse_call(const char *function, const char *kind, const struct misuse *about);
 
 #endif

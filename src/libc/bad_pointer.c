@@ -10,23 +10,12 @@
 #include "../os/report.h"
 #include "internal.h"
 
-GA_NORETURN static void report(const char *function, const char *kind, const struct misuse *about)
-{
-    char what[96];
-    struct text text;
-    struct misuse misuse = *about;
-    text_init(&text, what, sizeof(what));
-    text_add(&text, "%s of %s", function, kind);
-    misuse.what = what;
-    misuse_report(&misuse);
-}
-
 GA_NORETURN static void bad_small(const void *p, const char *function)
 {
     const struct span *span = mheap_span_of(p);
     size_t offset = (uintptr_t)p - span_address(span);
     bool misaligned = (uintptr_t)p % MIN_ALIGN != 0;
-    report(
+    misuse_call(
         function, misaligned ? "a misaligned pointer" : "an interior pointer",
         &(struct misuse){.address = p,
                          .block = (void *)(span_address(span) + offset / span->size * span->size),
@@ -38,10 +27,10 @@ GA_NORETURN static void bad_small(const void *p, const char *function)
 GA_NORETURN static void bad_large(const void *p, const char *function)
 {
     const struct span *span = mheap_span_of(p);
-    report(function, "an interior pointer",
-           &(struct misuse){.address = p,
-                            .block = (void *)span_address(span),
-                            .size = (size_t)span->pages << HEAP_PAGE_SHIFT});
+    misuse_call(function, "an interior pointer",
+                &(struct misuse){.address = p,
+                                 .block = (void *)span_address(span),
+                                 .size = (size_t)span->pages << HEAP_PAGE_SHIFT});
 }
 
 GA_NORETURN GA_COLD void bad_pointer(const void *p, const char *function)
@@ -52,14 +41,14 @@ GA_NORETURN GA_COLD void bad_pointer(const void *p, const char *function)
     case PLACE_LARGE:
         bad_large(p, function);
     case PLACE_FREE:
-        report(function, "a freed block",
-               &(struct misuse){.address = p, .where = "lies in free pages: double free?"});
+        misuse_call(function, "a freed block",
+                    &(struct misuse){.address = p, .where = "lies in free pages: double free?"});
     case PLACE_OWNED:
     case PLACE_FOREIGN:
         break;
     }
-    report(function, "a foreign pointer",
-           &(struct misuse){.address = p, .where = "isn't goalloc's"});
+    misuse_call(function, "a foreign pointer",
+                &(struct misuse){.address = p, .where = "isn't goalloc's"});
 }
 
 GA_NORETURN GA_COLD void bad_size(const void *p, size_t size, size_t believed)
@@ -69,12 +58,12 @@ GA_NORETURN GA_COLD void bad_size(const void *p, size_t size, size_t believed)
     struct text text;
     text_init(&text, where, sizeof(where));
     text_add(&text, "freed as one of %zu bytes", believed);
-    report("free", "a block of another size",
-           &(struct misuse){.address = p,
-                            .where = where,
-                            .size = size,
-                            .class = class,
-                            .class_size = size_classes[class].size});
+    misuse_call("free", "a block of another size",
+                &(struct misuse){.address = p,
+                                 .where = where,
+                                 .size = size,
+                                 .class = class,
+                                 .class_size = size_classes[class].size});
 }
 
 GA_NORETURN GA_COLD void bad_freed(const void *p, unsigned class, const char *function)
@@ -86,6 +75,7 @@ GA_NORETURN GA_COLD void bad_freed(const void *p, unsigned class, const char *fu
                                        .address = p,
                                        .class = class,
                                        .class_size = size_classes[class].size});
-    report(function, "a freed block",
-           &(struct misuse){.address = p, .class = class, .class_size = size_classes[class].size});
+    misuse_call(
+        function, "a freed block",
+        &(struct misuse){.address = p, .class = class, .class_size = size_classes[class].size});
 }

@@ -232,3 +232,14 @@ void misuse_report(const struct misuse *misuse)
     misuse_print(misuse);
     report_abort();
 }
+
+void misuse_call(const char *function, const char *kind, const struct misuse *about)
+{
+    char what[96];
+    struct text text;
+    struct misuse misuse = *about;
+    text_init(&text, what, sizeof(what));
+    text_add(&text, "%s of %s", function, kind);
+    misuse.what = what;
+    misuse_report(&misuse);
+}

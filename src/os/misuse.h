@@ -40,6 +40,9 @@ struct misuse {
 
 /* One report, then abort. No lock of the library's is held: a handler of SIGABRT may allocate. */
 GA_NORETURN GA_COLD void misuse_report(const struct misuse *misuse);
+/* The same; what it was is "FUNCTION of KIND". */
+GA_NORETURN GA_COLD void misuse_call(const char *function, const char *kind,
+                                     const struct misuse *about);
 /* The same, but it returns: for a handler of faults that has another to call. */
 GA_COLD void misuse_print(const struct misuse *misuse);
 
