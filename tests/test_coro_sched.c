@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include "coro/internal.h"
+#include "coro/run_queue.h"
 
 #define MS INT64_C(1000000)
 

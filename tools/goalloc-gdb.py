@@ -14,7 +14,7 @@ import gdb
 from gdb.unwinder import Unwinder, register_unwinder
 
 STATES = {1: "runnable", 2: "running", 3: "waiting"}
-WORDS = ("version words slabs slab_count slab_size base_at used_at cold_at pool_at shift waiter_size "
+WORDS = ("version words slabs slab_count slab_size base_at used_at cold_at stride_at waiter_size "
          "colours sp_at status_at reason_at id_at name_at site_at main reasons forks_at forks").split()
 # What coro_switch saves, by processor: register -> word; then how many words.
 FRAMES = {
@@ -59,7 +59,7 @@ def waiters(lay):
     for i in range(half(lay["slab_count"])):
         slab = lay["slabs"] + i * lay["slab_size"]
         base, used = word(slab + lay["base_at"]), word(slab + lay["used_at"])
-        cold, size = word(slab + lay["cold_at"]), 1 << (lay["shift"] + half(slab + lay["pool_at"]))
+        cold, size = word(slab + lay["cold_at"]), word(slab + lay["stride_at"])
         for k in range(used):
             if not word(cold + k // 64 * 8) >> k % 64 & 1:
                 yield base + (k + 1) * size - k % lay["colours"] * 64 - lay["waiter_size"]

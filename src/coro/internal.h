@@ -81,13 +81,13 @@ struct cxx_globals {
     unsigned uncaught;
 };
 
+/* In the order of use: what a start and a switch touch lies in the first three cache lines. */
 struct waiter {
     /* What a switch touches; guarded by whoever may run it. */
     void *sp;            /* while it is off a thread */
     struct waiter *next; /* the list that it is on: a queue's, or a pool's */
     void *gift;          /* of the waker's; see park.h. Free: see stack.c */
     atomic_uint status;  /* enum waiter_status; relaxed: the queues order it */
-    atomic_uint word;    /* a thread's own: enum thread_state; a futex */
     int saved_errno;
     uint8_t flags;          /* constant */
     uint8_t reason;         /* enum park_reason; for reports */
@@ -97,23 +97,24 @@ struct waiter {
     bool daemon;            /* ga_wait_all doesn't wait for it; constant */
     unsigned pins;          /* calls of ga_lock_os_thread; itself. Free: see stack.c */
     struct machine *pinned; /* the one machine that may run it; itself */
-    struct machine *last;   /* that ran it; for tests */
-    const void *object;     /* waits for this; for reports */
-    int64_t since;          /* waits since then, by the monitor's coarse clock */
+    unsigned forks;         /* of the process before it was started: in a child, others are gone */
 
     /* What it runs; constant from ga_go on. */
     void (*function)(void);
     uintptr_t args[COROUTINE_ARGS];
     uint64_t id;
+    uint64_t creator; /* id of the coroutine that started it, 0: a thread */
     const struct ga_site *site;
-    unsigned forks;         /* of the process before it was started: in a child, others are gone */
-    uint64_t creator;       /* id of the coroutine that started it, 0: a thread */
     struct ga_scope *scope; /* or NULL */
     const char *name;       /* or NULL */
 
-    uintptr_t stack; /* its lowest address, the guard's; 0: not ours */
-    size_t stack_size;
     struct cxx_globals cxx; /* while it is off a thread */
+    const void *object;     /* waits for this; for reports */
+    int64_t since;          /* waits since then, by the monitor's coarse clock */
+    atomic_uint word;       /* a thread's own: enum thread_state; a futex */
+
+    uintptr_t stack;   /* its lowest address, the guard's; 0: not ours */
+    size_t stack_size; /* with the guard */
     struct fiber fiber;
     struct timer timer;                                   /* ga_sleep's */
     _Alignas(16) unsigned char unwinding[UNWINDING_SIZE]; /* ga_exit's; itself */
@@ -149,6 +150,7 @@ struct proc {
     uint64_t next_id, last_id; /* ids to give; owner */
     struct batch stacks[2];    /* owner: the one in use; one that is full, or empty */
     struct timers *timers;     /* constant */
+    uint8_t pool;              /* the stacks' that it keeps; constant */
     struct run_queue queue;
 
     unsigned index;           /* constant */
@@ -218,6 +220,7 @@ struct scheduler {
     _Atomic(uint64_t) last_id;          /* the highest id given or set aside; relaxed */
     atomic_uint state;                  /* enum scheduler_state; release when it runs */
     bool fences;            /* no membarrier: machines run barriers. See sched_barrier */
+    bool alone;             /* there has been one proc only: nobody steals. See queue_end_alone */
     bool migrate;           /* GOALLOC=migrate: every switch changes the thread. Constant */
     bool spins;             /* there is another processor to wait for. Constant */
     bool annotated;         /* a sanitizer wants to know. Constant */
@@ -236,7 +239,14 @@ enum scheduler_state {
     SCHED_RUNNING,
 };
 
+GA_INLINE bool sched_started(void)
+{
+    /* Acquire: whoever sees that it runs sees all that was set up. */
+    return GA_LIKELY(atomic_load_explicit(&sched.state, memory_order_acquire) == SCHED_RUNNING);
+}
+
 /* --- spawn.c --- */
+bool spawn_bury(struct waiter *self, void *unused); /* a park_commit: for one that ends */
 GA_NORETURN void coro_begin(struct machine *machine); /* called by coro_start */
 
 /* --- machine.c: threads --- */
@@ -250,8 +260,15 @@ GA_INLINE struct machine *machine_self(void)
     return machine;
 }
 
+struct machine *machine_attach(void);
+
 /* This thread's machine, made now if it has none; starts the runtime on the first thread. */
-struct machine *machine_attached(void);
+GA_INLINE struct machine *machine_attached(void)
+{
+    struct machine *machine = machine_self();
+    return GA_LIKELY(machine != NULL) ? machine : machine_attach();
+}
+
 /* The first thread becomes one that runs coroutines, itself being the first. */
 bool machine_attach_main(struct proc *proc);
 /* A thread for the proc: an idle one, or a new one. false: there is none to be had, and the proc is
@@ -297,17 +314,14 @@ GA_INLINE struct proc *machine_proc(struct machine *machine)
     return atomic_load_explicit(&machine->proc, memory_order_relaxed);
 }
 
-/* --- queue.c: who runs next; called inside by the proc's owner unless said otherwise --- */
-void queue_push(struct proc *proc, struct waiter *waiter);
-/* To run before all others; the one that was to do so is the last now. Whether there was one. */
-bool queue_push_next(struct proc *proc, struct waiter *waiter);
-struct waiter *queue_pop(struct proc *proc);        /* run_next first */
-struct waiter *queue_pop_first(struct proc *proc);  /* of the ring, run_next or not */
+/* --- queue.c: who runs next; called inside by the proc's owner unless said otherwise. What it
+ * does at each switch is in run_queue.h. --- */
 bool queue_is_empty(const struct proc *proc);       /* anybody; run_next counts */
 bool queue_ring_is_empty(const struct proc *proc);  /* anybody; run_next doesn't count */
-struct waiter *queue_next(const struct proc *proc); /* anybody; run_next, which stays */
 /* Half of the victim's queue comes to proc's; one of them is returned. */
 struct waiter *queue_steal(struct proc *proc, struct proc *victim, bool run_next_too);
+/* From here on there may be thieves. Anybody, once. */
+void queue_end_alone(struct proc *proc);
 void queue_reset(struct proc *proc);           /* empty; in a forked child */
 void queue_global_push(struct waiter *waiter); /* anybody; takes sched.lock */
 void queue_global_push_list(struct waiter *first, struct waiter *last, unsigned count);
@@ -325,7 +339,7 @@ void sched_ready(struct machine *machine, struct waiter *waiter);
 void sched_ready_new(struct proc *proc, struct waiter *waiter);
 bool sched_push_tail(struct waiter *waiter, void *unused); /* a park_commit: for a yield */
 /* A coroutine whose proc was taken waits for one; inside. */
-struct machine *sched_need_proc(struct machine *machine);
+struct machine *sched_get_proc(struct machine *machine);
 void sched_start_spinning(struct machine *machine);
 void sched_wake_idle(void); /* somebody looks for work, if nobody does */
 /* A proc without a machine goes to one if there is work for it, else to the idle ones. */
@@ -340,7 +354,6 @@ unsigned sched_steal_step(struct proc *proc, unsigned count); /* for tests */
 void sched_wake_watcher(int64_t when);
 
 /* --- start.c --- */
-bool sched_started(void); /* acquire */
 bool sched_start(void);   /* idempotent; false: out of memory, errno is set */
 struct proc *proc_make(unsigned index);
 
@@ -366,10 +379,8 @@ void scope_reset(void);
 void monitor_reset(void);
 
 /* --- stack.c --- */
-/* A coroutine without a function; NULL: out of memory. proc may be NULL. */
-struct waiter *stack_take(struct proc *proc, size_t size);
-void stack_give(struct proc *proc, struct waiter *waiter);
-size_t stack_size_default(void);
+/* stack_take and stack_give are in stack.h. */
+unsigned stack_pool_default(void);
 bool stack_size_is_allowed(size_t size);
 /* Gives memory of stacks that nobody wanted of late to the kernel. */
 void stack_trim(void);
@@ -407,7 +418,8 @@ void netpoll_interrupt(void);
 void scope_child_starts(struct ga_scope *scope);
 void scope_child_ended(struct ga_scope *scope);
 uint64_t coro_count_living(void); /* main aside; spawn.c */
-void scope_check_wait_all(void);
+/* Somebody has ended, by a machine inside; its proc, or NULL. */
+void scope_check_wait_all(const struct proc *mine);
 
 extern GA_HIDDEN const char *const park_reason_texts[park_reason_count];
 

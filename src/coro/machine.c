@@ -16,6 +16,7 @@
 #include <pthread.h>
 
 #include "frame.h"
+#include "stack.h"
 
 #define BLIND_PAUSE        UINT64_C(10000000)
 #define THREAD_STACK       ((size_t)256 << 10)
@@ -201,11 +202,9 @@ static struct machine *make_foreign(void)
 
 /* Never fails where it succeeded once: a thread without memory for some hundred bytes can't wait.
  */
-struct machine *machine_attached(void)
+struct machine *machine_attach(void)
 {
-    struct machine *machine = machine_self();
-    if (GA_LIKELY(machine != NULL))
-        return machine;
+    struct machine *machine;
     int saved = errno;
     if (os_is_first_thread() && sched_start() && (machine = machine_self()))
         return machine;

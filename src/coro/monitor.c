@@ -18,7 +18,7 @@
 #include <errno.h>
 #include <pthread.h>
 
-#include "internal.h"
+#include "run_queue.h"
 
 #define MICROSECOND  INT64_C(1000)
 #define MILLISECOND  (1000 * MICROSECOND)

@@ -6,7 +6,9 @@
  *
  * A proc's queue is a ring of 256 with a slot before it, run_next, for whoever was made ready last.
  * The owner appends to the ring without a read-modify-write; owner and thieves take from its front
- * by compare-and-swap. Half of a ring that overflows goes to the global queue.
+ * by compare-and-swap. Half of a ring that overflows goes to the global queue. Of a proc that is the
+ * only one nobody steals: its owner takes without a read-modify-write too, under the lock below, so
+ * that a second proc can be made while it does.
  *
  * run_next is the owner's at each wake-up and each wait, and a thief's hardly ever. So it has a
  * lock that is biased: the owner stores `busy`, then looks for a thief; a thief, one at a time by
@@ -20,7 +22,7 @@
  * Locking: run_next's, innermost; sched.lock for the global queue. tests/model/run_next.pml is the
  * former.
  */
-#include "internal.h"
+#include "run_queue.h"
 
 #define THIEF_LOOKS 100 /* at an owner that is busy */
 #define THIEF_PAUSE UINT64_C(20000)
@@ -29,18 +31,10 @@
 
 /* --- A proc's run_next, and its lock --- */
 
-GA_INLINE void owners_fence(void)
-{
-    if (GA_UNLIKELY(sched.fences))
-        atomic_thread_fence(memory_order_seq_cst);
-    else
-        atomic_signal_fence(memory_order_seq_cst);
-}
-
-GA_NOINLINE static void wait_for_thief(struct run_next *slot)
+void queue_wait_for_thief(struct run_next *slot)
 {
     do {
-        /* Release: as leave(); the thief may be waiting for it. */
+        /* Release: as run_next_leave(); the thief may be waiting for it. */
         atomic_store_explicit(&slot->busy, false, memory_order_release);
         for (int i = 0; atomic_load_explicit(&slot->thief, memory_order_relaxed); i++) {
             if (i < OWNER_LOOKS)
@@ -49,25 +43,9 @@ GA_NOINLINE static void wait_for_thief(struct run_next *slot)
                 os_pause(THIEF_PAUSE);
         }
         atomic_store_explicit(&slot->busy, true, memory_order_relaxed);
-        owners_fence();
+        queue_fence();
         /* Acquire: what the last thief did is seen. */
     } while (atomic_load_explicit(&slot->thief, memory_order_acquire));
-}
-
-/* The owner. */
-GA_INLINE void enter(struct run_next *slot)
-{
-    atomic_store_explicit(&slot->busy, true, memory_order_relaxed);
-    owners_fence();
-    /* Acquire: what the last thief did is seen. */
-    if (GA_UNLIKELY(atomic_load_explicit(&slot->thief, memory_order_acquire)))
-        wait_for_thief(slot);
-}
-
-GA_INLINE void leave(struct run_next *slot)
-{
-    /* Release: a thief sees what the owner did. */
-    atomic_store_explicit(&slot->busy, false, memory_order_release);
 }
 
 /* Anybody else. false: another thief is there, or the owner is busy for long. */
@@ -94,32 +72,18 @@ static void get_out(struct run_next *slot)
     atomic_store_explicit(&slot->thief, false, memory_order_release);
 }
 
-/* Lock held: nothing but that orders it. */
-GA_INLINE struct waiter *exchange(struct run_next *slot, struct waiter *waiter)
+/* The owner may be in the middle of a pop as of one who is alone; later ones see `alone`. */
+void queue_end_alone(struct proc *proc)
 {
-    struct waiter *before = atomic_load_explicit(&slot->waiter, memory_order_relaxed);
-    atomic_store_explicit(&slot->waiter, waiter, memory_order_relaxed);
-    return before;
-}
-
-/* The owner. */
-GA_INLINE struct waiter *replace(struct run_next *slot, struct waiter *waiter)
-{
-    enter(slot);
-    struct waiter *before = exchange(slot, waiter);
-    leave(slot);
-    return before;
-}
-
-struct waiter *queue_next(const struct proc *proc)
-{
-    return atomic_load_explicit(&proc->run_next.waiter, memory_order_relaxed);
+    GA_STORE_ANY(sched.alone, false);
+    while (!break_in(&proc->run_next))
+        GA_CPU_RELAX();
+    get_out(&proc->run_next);
 }
 
 /* --- A proc's own --- */
 
-/* The older half and `waiter` to the global queue. false: thieves were quicker, there is room. */
-GA_NOINLINE static bool overflow(struct run_queue *queue, struct waiter *waiter, unsigned head)
+bool queue_overflow(struct run_queue *queue, struct waiter *waiter, unsigned head)
 {
     struct waiter *first = NULL, *last = NULL;
     unsigned count = QUEUE_SIZE / 2;
@@ -138,55 +102,6 @@ GA_NOINLINE static bool overflow(struct run_queue *queue, struct waiter *waiter,
     last->next = waiter;
     queue_global_push_list(first, waiter, count + 1);
     return true;
-}
-
-void queue_push(struct proc *proc, struct waiter *waiter)
-{
-    struct run_queue *queue = &proc->queue;
-    for (;;) {
-        /* Acquire: what takers read of the slots came before they moved head. */
-        unsigned head = atomic_load_explicit(&queue->head, memory_order_acquire);
-        unsigned tail = atomic_load_explicit(&queue->tail, memory_order_relaxed);
-        if (GA_LIKELY(tail - head < QUEUE_SIZE)) {
-            atomic_store_explicit(&queue->slots[tail % QUEUE_SIZE], waiter, memory_order_relaxed);
-            /* Release: a taker that sees the new tail sees the slot and the coroutine. */
-            atomic_store_explicit(&queue->tail, tail + 1, memory_order_release);
-            return;
-        }
-        if (overflow(queue, waiter, head))
-            return;
-    }
-}
-
-bool queue_push_next(struct proc *proc, struct waiter *waiter)
-{
-    struct waiter *before = replace(&proc->run_next, waiter);
-    if (!before)
-        return false;
-    queue_push(proc, before);
-    return true;
-}
-
-struct waiter *queue_pop_first(struct proc *proc)
-{
-    struct run_queue *queue = &proc->queue;
-    unsigned head = atomic_load_explicit(&queue->head, memory_order_acquire);
-    for (;;) {
-        unsigned tail = atomic_load_explicit(&queue->tail, memory_order_relaxed);
-        if (tail == head)
-            return NULL;
-        struct waiter *waiter =
-            atomic_load_explicit(&queue->slots[head % QUEUE_SIZE], memory_order_relaxed);
-        if (atomic_compare_exchange_weak_explicit(&queue->head, &head, head + 1,
-                                                  memory_order_acq_rel, memory_order_acquire))
-            return waiter;
-    }
-}
-
-struct waiter *queue_pop(struct proc *proc)
-{
-    struct waiter *next = queue_next(proc) ? replace(&proc->run_next, NULL) : NULL;
-    return next ? next : queue_pop_first(proc);
 }
 
 bool queue_ring_is_empty(const struct proc *proc)
@@ -227,7 +142,7 @@ static struct waiter *steal_run_next(struct proc *victim)
     if (!next || !stays(victim, next) || !break_in(&victim->run_next))
         return NULL;
     if (queue_next(victim) == next)
-        waiter = exchange(&victim->run_next, NULL);
+        waiter = run_next_exchange(&victim->run_next, NULL);
     get_out(&victim->run_next);
     if (waiter)
         GA_STORE_ANY(victim->eager, true);

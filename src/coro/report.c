@@ -198,7 +198,7 @@ void report_overflow(struct waiter *waiter, uintptr_t address, void *context)
     be_the_only_one();
     print("goalloc: stack overflow: a coroutine's %zu KB of stack don't suffice (address %p)\n"
           "fatal error: stack overflow\n\n",
-          waiter->stack_size >> 10, (void *)address);
+          (waiter->stack_size - os_page_size()) >> 10, (void *)address);
     print_head(waiter);
     print_frames(NULL);
     print_creation(waiter);

@@ -21,6 +21,7 @@
  * and looks once more after it has stopped being counted. Locking: sched.lock for the idle lists.
  */
 #include "frame.h"
+#include "run_queue.h"
 
 #define STEAL_ROUNDS 4
 
@@ -200,30 +201,35 @@ void sched_ready(struct machine *machine, struct waiter *waiter)
         sched_wake_idle();
 }
 
-bool sched_push_tail(struct waiter *waiter, void *unused)
+GA_INLINE void push_tail(struct machine *machine, struct waiter *waiter)
 {
-    (void)unused;
-    struct proc *proc = machine_proc(machine_self());
+    struct proc *proc = machine_proc(machine);
     waiter_set_status(waiter, WAITER_RUNNABLE);
-    if (proc && !sched.migrate) {
+    if (GA_LIKELY(proc && !sched.migrate)) {
         queue_push(proc, waiter);
     } else {
         queue_global_push(waiter);
         sched_wake_idle();
     }
+}
+
+bool sched_push_tail(struct waiter *waiter, void *unused)
+{
+    (void)unused;
+    push_tail(machine_self(), waiter);
     return true;
 }
 
 /* --- The switch --- */
 
-static void count_tick(struct proc *proc)
+GA_INLINE void count_tick(struct proc *proc)
 {
     atomic_store_explicit(&proc->tick, atomic_load_explicit(&proc->tick, memory_order_relaxed) + 1,
                           memory_order_relaxed);
 }
 
 /* Whom to switch to directly; NULL: the machine's own stack has to see to it. */
-static struct waiter *pick(struct machine *machine)
+GA_INLINE struct waiter *pick(struct machine *machine)
 {
     struct proc *proc = machine_proc(machine);
     if (GA_UNLIKELY(!proc || --proc->countdown <= 0 || machine->locked || sched.migrate))
@@ -238,14 +244,14 @@ static struct waiter *pick(struct machine *machine)
     return next;
 }
 
-static void save_globals(const struct machine *machine, struct waiter *self)
+GA_INLINE void save_globals(const struct machine *machine, struct waiter *self)
 {
     self->saved_errno = *machine->errno_address;
     if (machine->cxx)
         self->cxx = *machine->cxx;
 }
 
-static void restore_globals(const struct machine *machine, const struct waiter *self)
+GA_INLINE void restore_globals(const struct machine *machine, const struct waiter *self)
 {
     *machine->errno_address = self->saved_errno;
     if (machine->cxx)
@@ -253,27 +259,35 @@ static void restore_globals(const struct machine *machine, const struct waiter *
 }
 
 /* What the one that left wants done. It may run elsewhere before this returns. */
-static void settle(struct machine *machine)
+GA_INLINE void settle(struct machine *machine)
 {
     struct waiter *previous = machine->previous;
     park_commit *commit = machine->commit;
+    if (!commit)
+        return;
     machine->commit = NULL;
-    if (commit && !commit(previous, machine->commit_argument))
+    if (commit == sched_push_tail)
+        push_tail(machine, previous);
+    else if (GA_UNLIKELY(!commit(previous, machine->commit_argument)))
         sched_ready(machine, previous);
 }
 
-void sched_arrive(struct machine *machine)
+GA_INLINE void arrive(struct machine *machine)
 {
     struct waiter *self = machine->current;
     if (GA_UNLIKELY(sched.annotated))
         annotate_arrive(&self->fiber, machine->left);
     settle(machine);
     restore_globals(machine, self);
-    self->last = machine;
+}
+
+void sched_arrive(struct machine *machine)
+{
+    arrive(machine);
 }
 
 /* The switch itself, and what sanitizers are told of it; nothing may come between. */
-static struct machine *switch_to(struct machine *machine, struct waiter *self, struct waiter *next)
+GA_INLINE struct machine *switch_to(struct machine *machine, struct waiter *self, struct waiter *next)
 {
     void *sp = next ? next->sp : machine->scheduler_sp;
     if (GA_UNLIKELY(sched.annotated)) {
@@ -296,7 +310,7 @@ struct machine *sched_leave(struct machine *machine, park_commit *commit, void *
     if (GA_LIKELY(next != NULL))
         waiter_set_status(next, WAITER_RUNNING);
     machine = switch_to(machine, self, next);
-    sched_arrive(machine);
+    arrive(machine);
     return machine;
 }
 
@@ -325,9 +339,9 @@ static bool get_proc(struct machine *machine)
     return proc != NULL;
 }
 
-struct machine *sched_need_proc(struct machine *machine)
+struct machine *sched_get_proc(struct machine *machine)
 {
-    if (GA_LIKELY(machine_proc(machine) != NULL) || get_proc(machine))
+    if (get_proc(machine))
         return machine;
     return sched_leave(machine, sched_push_tail, NULL);
 }

@@ -11,7 +11,9 @@
  *
  * ga_wait_all is free for those that end while nobody calls it: they count themselves in their
  * proc, and look at sched.wait_all afterwards, with no barrier between. The one that waits sets
- * wait_all and has the kernel run a barrier everywhere before it counts.
+ * wait_all and has the kernel run a barrier everywhere before it counts. Not where it has the only
+ * proc itself: nobody else ends meanwhile, but on machines that have lost theirs, with a barrier of
+ * their own; and who makes a second proc has one run by everybody.
  */
 #include <errno.h>
 
@@ -174,21 +176,26 @@ static struct link *take_waiters(void)
  * Each that ends asks, while somebody waits for all. Most are far from the last: what is counted
  * without the lock may lack what other processors' store buffers hold, a few dozen stores each.
  */
-static bool is_far(void)
+static bool is_far(const struct proc *mine)
 {
+    unsigned others = procs_made() - (mine != NULL);
     return coro_count_living() > __atomic_load_n(&all.inside_count, __ATOMIC_RELAXED) +
                                      atomic_load_explicit(&sched.daemons, memory_order_relaxed) +
-                                     UNSEEN_ENDS * procs_made();
+                                     UNSEEN_ENDS * others;
 }
 
-void scope_check_wait_all(void)
+GA_NOINLINE static void check_all(void)
 {
-    if (is_far())
-        return;
     lock_acquire(&all.lock);
     struct link *waiters = take_waiters();
     lock_release(&all.lock);
     wake_list(waiters);
+}
+
+void scope_check_wait_all(const struct proc *mine)
+{
+    if (GA_UNLIKELY(!is_far(mine)))
+        check_all();
 }
 
 /* Off its stack; one that ended before wait_all was set has been counted by now. */
@@ -200,6 +207,16 @@ static bool look_once(struct waiter *self, void *unused)
     lock_release(&all.lock);
     wake_list(waiters);
     return true;
+}
+
+/* The caller runs on the only proc that there ever was. */
+static bool is_alone(void)
+{
+    struct machine *machine = machine_self();
+    bool was = machine_enter(machine);
+    bool alone = GA_LOAD_ANY(sched.alone) && machine_proc(machine) != NULL;
+    machine_leave(machine, was);
+    return alone;
 }
 
 GA_EXPORT void ga_wait_all(void)
@@ -215,7 +232,8 @@ GA_EXPORT void ga_wait_all(void)
     bool counts = !is_outside && !waiter->daemon;
     __atomic_store_n(&all.inside_count, all.inside_count + counts, __ATOMIC_RELAXED);
     atomic_store(&sched.wait_all, 1);
-    sched_barrier();
+    if (!is_alone())
+        sched_barrier();
     park(look_once, NULL, park_wait_all, NULL);
     order_after(&sched.wait_all);
 }

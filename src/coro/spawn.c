@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "frame.h"
+#include "stack.h"
 #include "unwinding.h"
 
 #define IDS_AT_ONCE 16u
@@ -105,8 +106,8 @@ GA_EXPORT int ga_go_start(const struct ga_site *site, const struct ga_go_options
         return -1;
     struct machine *machine = machine_attached();
     bool was = machine_enter(machine);
-    if (!machine->foreign && !was)
-        machine = sched_need_proc(machine);
+    if (GA_UNLIKELY(!machine_proc(machine)) && !machine->foreign && !was)
+        machine = sched_get_proc(machine);
     struct proc *proc = machine_proc(machine);
     struct waiter *waiter = stack_take(proc, options ? options->stack_size : 0);
     if (GA_UNLIKELY(!waiter)) {
@@ -144,16 +145,16 @@ static void count_ended(const struct waiter *self, struct proc *proc)
 }
 
 /* On the next one's stack: this one is free. */
-static bool bury(struct waiter *self, void *unused)
+bool spawn_bury(struct waiter *self, void *unused)
 {
     (void)unused;
     struct proc *proc = machine_proc(machine_self());
     count_ended(self, proc);
     stack_give(proc, self);
-    if (GA_UNLIKELY(sched.fences))
+    if (GA_UNLIKELY(sched.fences || !proc))
         atomic_thread_fence(memory_order_seq_cst); /* see scope.c */
     if (GA_UNLIKELY(atomic_load_explicit(&sched.wait_all, memory_order_relaxed)))
-        scope_check_wait_all();
+        scope_check_wait_all(proc);
     return true;
 }
 
@@ -170,7 +171,7 @@ GA_NORETURN static void end(void)
     if (self->scope)
         scope_child_ended(self->scope);
     waiter_set_status(self, WAITER_NONE);
-    sched_leave(machine, bury, NULL);
+    sched_leave(machine, spawn_bury, NULL);
     __builtin_unreachable();
 }
 
@@ -220,7 +221,7 @@ GA_EXPORT void ga_exit(void)
 
 uint64_t coro_count_living(void)
 {
-    uint64_t started = 0, ended = atomic_load_explicit(&sched.foreign_ended, memory_order_acquire);
+    uint64_t ended = atomic_load_explicit(&sched.foreign_ended, memory_order_acquire), started = 0;
     unsigned made = procs_made();
     /* Those that ended first: one that starts meanwhile counts rather than not. */
     for (unsigned i = 0; i < made; i++)

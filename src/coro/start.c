@@ -21,12 +21,6 @@ extern char **environ;
 
 static struct lock starting;
 
-bool sched_started(void)
-{
-    /* Acquire: whoever sees that it runs sees all that was set up. */
-    return GA_LIKELY(atomic_load_explicit(&sched.state, memory_order_acquire) == SCHED_RUNNING);
-}
-
 bool coro_is_running(void)
 {
     return sched_started();
@@ -81,6 +75,7 @@ struct proc *proc_make(unsigned index)
     }
     proc->index = index;
     proc->timers = timers;
+    proc->pool = (uint8_t)stack_pool_default();
     proc->countdown = GLOBAL_TICKS;
     proc->random = os_random_seed() ^ (index + 1) * UINT64_C(0x9e3779b97f4a7c15);
     return proc;
@@ -93,6 +88,10 @@ static bool make_procs(unsigned count)
         sched.procs[i] = proc_make(i);
         if (!sched.procs[i])
             return false;
+        if (i == 0)
+            sched.alone = true;
+        else if (sched.alone)
+            queue_end_alone(sched.procs[0]);
         sched.procs[i]->idle = true;
         __atomic_store_n(&sched.procs_made, i + 1, __ATOMIC_RELEASE);
     }

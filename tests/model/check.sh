@@ -51,5 +51,9 @@ expect 1 mutex -DBREAK
 expect 0 run_next
 expect 0 run_next -DWAITERS=5 -DTHIEVES=1
 expect 1 run_next -DBREAK
+expect 0 alone
+expect 0 alone -DWAITERS=5
+expect 1 alone -DBREAK_BARRIER
+expect 1 alone -DBREAK_WAIT
 
 [ "$failures" -eq 0 ]
