@@ -41,13 +41,22 @@ static void wait_for_end(ints c)
     (void)ga_recv(c);
 }
 
+static void nothing(void)
+{
+}
+
 int main(int argc, char **argv)
 {
     long count = argc > 1 ? atol(argv[1]) : 1000000;
+    long before = status_kb("VmRSS"), maps_before = mappings();
     ints c = ga_make(ints);
     ga_set_procs(0);
     ga_unlock_os_thread();
-    long before = status_kb("VmRSS"), maps_before = mappings();
+    for (int i = 0; i < 1000; i++)
+        ga_go(nothing);
+    ga_wait_all();
+    ga_sleep(INT64_C(2000000000)); /* until their memory has gone back */
+    long ready = status_kb("VmRSS");
     int64_t start = ga_now();
     for (long i = 0; i < count; i++)
         if (ga_go(wait_for_end, c) != 0) {
@@ -65,8 +74,8 @@ int main(int argc, char **argv)
     printf("end                  %8.2f us each\n",
            (double)(ga_now() - parked) / 1e3 / (double)count);
     for (int i = 0; i <= 5; i++) {
-        printf("RSS %d s later        %8.1f MB (at the start %.1f)\n", i,
-               (double)status_kb("VmRSS") / 1024, (double)before / 1024);
+        printf("RSS %d s later        %8.1f MB (at the start %.1f, after a first thousand %.1f)\n", i,
+               (double)status_kb("VmRSS") / 1024, (double)before / 1024, (double)ready / 1024);
         fflush(stdout);
         ga_sleep(INT64_C(1000000000));
     }

@@ -54,7 +54,7 @@ static void empty_proc(struct proc *proc)
 {
     queue_reset(proc);
     timers_reset(proc->timers);
-    proc->stacks[0] = proc->stacks[1] = (struct batch){NULL, 0};
+    proc->stacks[0] = proc->stacks[1] = (struct batch){.first = NULL};
     proc->started = proc->ended = 0;
     proc->machine = NULL;
     proc->idle = true;

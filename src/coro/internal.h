@@ -38,6 +38,8 @@
 #define QUEUE_SIZE     256u /* of a proc's own queue; a power of two */
 #define PROCS_MAX      256u
 #define BATCH_STACKS   32u /* free stacks that change hands in one go; a proc keeps two of these */
+#define STACKS_AHEAD   4u  /* so far ahead of their use free stacks are fetched into the cache */
+#define QUEUE_AHEAD    8u  /* the same of coroutines in the global queue */
 #define POOL_IDLE      16u /* those that it keeps while nobody runs there */
 #define GLOBAL_TICKS   61  /* every so many switches the global queue and others come first */
 #define TIMER_TICKS    8   /* the same where timers wait: how often the clock is read */
@@ -97,7 +99,7 @@ struct waiter {
     bool daemon;            /* ga_wait_all doesn't wait for it; constant */
     unsigned pins;          /* calls of ga_lock_os_thread; itself. Free: see stack.c */
     struct machine *pinned; /* the one machine that may run it; itself */
-    unsigned forks;         /* of the process before it was started: in a child, others are gone */
+    struct waiter *ahead;   /* some places on in its list, to be fetched early; a hint */
 
     /* What it runs; constant from ga_go on. */
     void (*function)(void);
@@ -109,6 +111,7 @@ struct waiter {
     const char *name;       /* or NULL */
 
     struct cxx_globals cxx; /* while it is off a thread */
+    unsigned forks;         /* of the process before it was started: in a child, others are gone */
     const void *object;     /* waits for this; for reports */
     int64_t since;          /* waits since then, by the monitor's coarse clock */
     atomic_uint word;       /* a thread's own: enum thread_state; a futex */
@@ -138,6 +141,7 @@ struct run_next {
 struct batch {
     struct waiter *first;
     unsigned count;
+    struct waiter *recent[STACKS_AHEAD]; /* at each count modulo that, the last to get there */
 };
 
 struct proc {
@@ -335,8 +339,6 @@ void sched_arrive(struct machine *machine);
 struct machine *sched_leave(struct machine *machine, park_commit *commit, void *argument);
 /* Makes a coroutine runnable from wherever the caller is. */
 void sched_ready(struct machine *machine, struct waiter *waiter);
-/* A new one, by a machine inside that has a proc. */
-void sched_ready_new(struct proc *proc, struct waiter *waiter);
 bool sched_push_tail(struct waiter *waiter, void *unused); /* a park_commit: for a yield */
 /* A coroutine whose proc was taken waits for one; inside. */
 struct machine *sched_get_proc(struct machine *machine);
@@ -459,6 +461,14 @@ GA_INLINE void waiter_set_status(struct waiter *waiter, enum waiter_status statu
 GA_INLINE enum waiter_status waiter_status(const struct waiter *waiter)
 {
     return (enum waiter_status)atomic_load_explicit(&waiter->status, memory_order_relaxed);
+}
+
+/* What a first switch to it touches. Any address will do. */
+GA_INLINE void waiter_fetch(const struct waiter *waiter)
+{
+    __builtin_prefetch((const char *)waiter - GA_CACHE_LINE, 1);
+    __builtin_prefetch(waiter, 1);
+    __builtin_prefetch((const char *)waiter + GA_CACHE_LINE, 1);
 }
 
 /* A counter that one thread writes and others read. */

@@ -96,8 +96,10 @@ bool queue_overflow(struct run_queue *queue, struct waiter *waiter, unsigned hea
                                                  memory_order_release, memory_order_relaxed))
         return false;
     first = batch[0];
-    for (unsigned i = 0; i + 1 < count; i++)
+    for (unsigned i = 0; i + 1 < count; i++) {
         batch[i]->next = batch[i + 1];
+        batch[i]->ahead = batch[i + QUEUE_AHEAD < count ? i + QUEUE_AHEAD : count - 1];
+    }
     last = batch[count - 1];
     last->next = waiter;
     queue_global_push_list(first, waiter, count + 1);
@@ -225,6 +227,7 @@ static struct waiter *global_pop(void)
     struct waiter *waiter = sched.first;
     if (!waiter)
         return NULL;
+    waiter_fetch(waiter->ahead);
     sched.first = waiter->next;
     if (!sched.first)
         sched.last = NULL;

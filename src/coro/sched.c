@@ -129,13 +129,6 @@ static void put_next(struct proc *proc, struct waiter *waiter)
         sched_wake_idle();
 }
 
-void sched_ready_new(struct proc *proc, struct waiter *waiter)
-{
-    queue_push_next(proc, waiter);
-    if (GA_UNLIKELY(atomic_load(&sched.idle_proc_count) > 0))
-        sched_wake_idle();
-}
-
 static void ready_thread(struct waiter *waiter)
 {
     /* Before it can run on: it no longer counts as asleep. */

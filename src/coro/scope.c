@@ -172,16 +172,27 @@ static struct link *take_waiters(void)
     return take_list(&all.outside);
 }
 
+/* By the only proc there is, which knows its own counts. */
+static uint64_t count_alone(const struct proc *mine)
+{
+    uint64_t ended = mine->ended +
+                     atomic_load_explicit(&sched.foreign_ended, memory_order_acquire);
+    return mine->started + atomic_load_explicit(&sched.foreign_started, memory_order_relaxed) -
+           ended;
+}
+
 /*
  * Each that ends asks, while somebody waits for all. Most are far from the last: what is counted
- * without the lock may lack what other processors' store buffers hold, a few dozen stores each.
+ * without the lock may lack what other procs' processors have in their store buffers, a few dozen
+ * stores each. Those that end without a proc have a barrier run by all before they ask.
  */
 static bool is_far(const struct proc *mine)
 {
-    unsigned others = procs_made() - (mine != NULL);
-    return coro_count_living() > __atomic_load_n(&all.inside_count, __ATOMIC_RELAXED) +
-                                     atomic_load_explicit(&sched.daemons, memory_order_relaxed) +
-                                     UNSEEN_ENDS * others;
+    uint64_t last = __atomic_load_n(&all.inside_count, __ATOMIC_RELAXED) +
+                    atomic_load_explicit(&sched.daemons, memory_order_relaxed);
+    if (GA_LOAD_ANY(sched.alone) && mine)
+        return count_alone(mine) > last;
+    return coro_count_living() > last + UNSEEN_ENDS * (procs_made() - (mine != NULL));
 }
 
 GA_NOINLINE static void check_all(void)

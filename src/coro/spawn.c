@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "frame.h"
+#include "run_queue.h"
 #include "stack.h"
 #include "unwinding.h"
 
@@ -87,7 +88,9 @@ static void start(struct proc *proc, struct waiter *waiter)
         return;
     }
     waiter_set_status(waiter, WAITER_RUNNABLE);
-    sched_ready_new(proc, waiter);
+    queue_push_next(proc, waiter);
+    if (GA_UNLIKELY(atomic_load(&sched.idle_proc_count) > 0))
+        sched_wake_idle();
 }
 
 static int refuse(int error)
@@ -151,10 +154,13 @@ bool spawn_bury(struct waiter *self, void *unused)
     struct proc *proc = machine_proc(machine_self());
     count_ended(self, proc);
     stack_give(proc, self);
-    if (GA_UNLIKELY(sched.fences || !proc))
-        atomic_thread_fence(memory_order_seq_cst); /* see scope.c */
-    if (GA_UNLIKELY(atomic_load_explicit(&sched.wait_all, memory_order_relaxed)))
+    if (GA_UNLIKELY(!proc || sched.fences))
+        atomic_thread_fence(memory_order_seq_cst); /* see scope.c, as for the next */
+    if (GA_UNLIKELY(atomic_load_explicit(&sched.wait_all, memory_order_relaxed))) {
+        if (!proc)
+            sched_barrier();
         scope_check_wait_all(proc);
+    }
     return true;
 }
 

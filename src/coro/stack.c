@@ -72,7 +72,7 @@ static struct batch unlist(struct size_pool *sizes, void **next)
 {
     struct waiter *first = sizes->warm;
     *next = first ? first->gift : NULL;
-    return (struct batch){first, first ? first->pins : 0};
+    return (struct batch){.first = first, .count = first ? first->pins : 0};
 }
 
 static void count_taken(struct size_pool *sizes, unsigned count)
@@ -104,7 +104,7 @@ static void give_one(struct size_pool *sizes, struct waiter *waiter)
     struct batch batch = unlist(sizes, &next);
     if (batch.count == BATCH_STACKS) {
         next = batch.first;
-        batch = (struct batch){NULL, 0};
+        batch = (struct batch){.first = NULL};
     }
     batch_push(&batch, waiter);
     list(sizes, batch, next);
@@ -157,7 +157,7 @@ static struct waiter *take_of_proc(struct proc *proc)
 {
     struct batch *mine = proc->stacks;
     mine[0] = mine[1].first ? mine[1] : refill(proc->pool);
-    mine[1] = (struct batch){NULL, 0};
+    mine[1] = (struct batch){.first = NULL};
     return batch_pop(&mine[0]);
 }
 
@@ -177,7 +177,7 @@ static void flush(struct batch *batch, unsigned pool)
     lock_acquire(&stacks.lock);
     give_batch(&stacks.pools[pool], *batch);
     lock_release(&stacks.lock);
-    *batch = (struct batch){NULL, 0};
+    *batch = (struct batch){.first = NULL};
 }
 
 void stack_flush(struct proc *proc)
@@ -197,7 +197,7 @@ void stack_give_slowly(struct proc *proc, struct waiter *waiter)
     struct batch *mine = proc->stacks;
     flush(&mine[1], proc->pool);
     mine[1] = mine[0];
-    mine[0] = (struct batch){NULL, 0};
+    mine[0] = (struct batch){.first = NULL};
     batch_push(&mine[0], waiter);
 }
 

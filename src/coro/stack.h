@@ -12,15 +12,17 @@ void stack_give_slowly(struct proc *proc, struct waiter *waiter);
 
 GA_INLINE void batch_push(struct batch *batch, struct waiter *waiter)
 {
+    struct waiter **recent = &batch->recent[batch->count++ % STACKS_AHEAD];
     waiter->next = batch->first;
-    batch->first = waiter;
-    batch->count++;
+    waiter->ahead = *recent;
+    batch->first = *recent = waiter;
 }
 
 GA_INLINE struct waiter *batch_pop(struct batch *batch)
 {
     struct waiter *waiter = batch->first;
     if (waiter) {
+        waiter_fetch(waiter->ahead);
         batch->first = waiter->next;
         batch->count--;
     }

@@ -2,7 +2,7 @@
 /*
  * stack_slab.c: where coroutines' stacks lie.
  *
- *   slab    | stack 0 | stack 1 | ... |      one mapping; neighbours merge into one for the kernel
+ *   slab    | bits | stack 0 | stack 1 | ... |   one mapping; neighbours merge for the kernel
  *   stack   | guard |  grows downward  <-- | struct waiter | colour |
  *
  * The guard comes on top of the size, a power of 2. So from one stack to the next it is not one: at
@@ -15,11 +15,15 @@
  * Invariants:
  *   - a stack's memory stays mapped for ever; that of a cold one reads as zero, and so does the
  *     status of a waiter long gone;
- *   - a bit in `cold` is set exactly while the stack is cold; nothing of a cold stack is read;
+ *   - a bit in `cold` is set exactly while the stack is cold; nothing of a cold stack is read, but
+ *     by a visitor that was under way when all of a slab had become cold;
+ *   - a slab of which all are cold is as if none had been taken, but for the guards;
  *   - guards survive MADV_DONTNEED, so whole stretches of cold stacks are released in one call.
  * Locking: stack.c's lock, where stack_slab.h says so.
  */
 #include "stack_slab.h"
+
+#include <string.h>
 
 #include "../os/report.h"
 #include "layout.h"
@@ -36,6 +40,7 @@ struct slab {
     size_t used;     /* those that were taken at least once; atomic, written under the lock */
     uint64_t *cold;  /* a bit a stack; written under the lock, atomic */
     uint64_t *chill; /* bits of those whose memory is being given back; the trimmer's */
+    size_t is_cold;  /* how many; guarded by the lock */
     size_t stride;   /* from one stack to the next; constant */
     unsigned pool;   /* constant */
 };
@@ -160,17 +165,22 @@ void coro_each_stack(coro_stack_visitor *visit, void *argument)
 
 /* --- Making; lock held --- */
 
-static struct slab *fill_in(unsigned pool, uintptr_t base, size_t count)
+/* Of both kinds of bits. */
+static size_t size_of_bits(size_t count)
+{
+    return round_up((count + 63) / 64 * 2 * sizeof(uint64_t), os_page_size());
+}
+
+static struct slab *fill_in(unsigned pool, uintptr_t bits, size_t count)
 {
     unsigned index = atomic_load_explicit(&slabs.count, memory_order_relaxed);
-    size_t words = (count + 63) / 64;
-    uint64_t *bits = coro_alloc(2 * words * sizeof(*bits), false);
-    if (!bits) {
-        os_unmap(base, count * pool_stride(pool));
-        return NULL;
-    }
-    slabs.all[index] = (struct slab){
-        .base = base, .count = count, .cold = bits, .chill = bits + words, .stride = pool_stride(pool), .pool = pool};
+    uint64_t *words = (uint64_t *)bits;
+    slabs.all[index] = (struct slab){.base = bits + size_of_bits(count),
+                                     .count = count,
+                                     .cold = words,
+                                     .chill = words + (count + 63) / 64,
+                                     .stride = pool_stride(pool),
+                                     .pool = pool};
     atomic_store_explicit(&slabs.count, index + 1, memory_order_release);
     return &slabs.all[index];
 }
@@ -184,7 +194,7 @@ static struct slab *make_slab(unsigned pool)
     if (atomic_load_explicit(&slabs.count, memory_order_relaxed) == SLABS_MAX)
         return NULL;
     for (size_t count = sizes->next_count; count > 0; count /= 2) {
-        uintptr_t base = os_map_stacks(count * pool_stride(pool));
+        uintptr_t base = os_map_stacks(size_of_bits(count) + count * pool_stride(pool));
         if (!base)
             continue;
         if (count * pool_stride(pool) < (size_t)16 << 30)
@@ -197,9 +207,9 @@ static struct slab *make_slab(unsigned pool)
 static struct slab *slab_with_room(unsigned pool)
 {
     unsigned count = atomic_load_explicit(&slabs.count, memory_order_relaxed);
-    for (unsigned i = count; i-- > 0;)
-        if (slabs.all[i].pool == pool)
-            return slabs.all[i].used < slabs.all[i].count ? &slabs.all[i] : NULL;
+    for (unsigned i = 0; i < count; i++)
+        if (slabs.all[i].pool == pool && slabs.all[i].used < slabs.all[i].count)
+            return &slabs.all[i];
     return NULL;
 }
 
@@ -259,6 +269,7 @@ static struct waiter *take_cold_from(struct slab *slab)
             continue;
         size_t index = i * 64 + (size_t)__builtin_ctzll(slab->cold[i]);
         change_bit(slab->cold, index);
+        slab->is_cold--;
         slabs.pools[slab->pool].cold--;
         return make_waiter(slab, index);
     }
@@ -315,14 +326,33 @@ static void release_chilled(struct slab *slab)
     }
 }
 
+/* Lock held. All are cold: whoever comes next starts from the first, and the bits' memory goes too.
+ * A visitor under way may see no bits, and look at waiters that read as zero. */
+static void forget(struct slab *slab)
+{
+    slabs.pools[slab->pool].cold -= slab->is_cold;
+    slab->is_cold = 0;
+    /* Relaxed: to later visitors it is a number. */
+    __atomic_store_n(&slab->used, 0, __ATOMIC_RELAXED);
+    size_t size = size_of_bits(slab->count);
+    if (!os_release((uintptr_t)slab->cold, size))
+        memset(slab->cold, 0, size);
+}
+
 /* Lock held. What was released may be taken again. */
 static void make_cold(struct slab *slab)
 {
     for (size_t i = 0; i < (slab->used + 63) / 64; i++) {
+        if (slab->chill[i] == 0)
+            continue;
+        size_t count = count_bits(slab->chill[i]);
         __atomic_fetch_or(&slab->cold[i], slab->chill[i], __ATOMIC_RELAXED);
-        slabs.pools[slab->pool].cold += count_bits(slab->chill[i]);
+        slabs.pools[slab->pool].cold += count;
+        slab->is_cold += count;
         slab->chill[i] = 0;
     }
+    if (slab->used > 0 && slab->is_cold == slab->used)
+        forget(slab);
 }
 
 void stack_slab_release_chilled(unsigned pool)
