@@ -74,8 +74,8 @@ int main(int argc, char **argv)
     printf("end                  %8.2f us each\n",
            (double)(ga_now() - parked) / 1e3 / (double)count);
     for (int i = 0; i <= 5; i++) {
-        printf("RSS %d s later        %8.1f MB (at the start %.1f, after a first thousand %.1f)\n", i,
-               (double)status_kb("VmRSS") / 1024, (double)before / 1024, (double)ready / 1024);
+        printf("RSS %d s later        %8.1f MB (at the start %.1f, after a first thousand %.1f)\n",
+               i, (double)status_kb("VmRSS") / 1024, (double)before / 1024, (double)ready / 1024);
         fflush(stdout);
         ga_sleep(INT64_C(1000000000));
     }

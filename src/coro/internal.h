@@ -250,7 +250,7 @@ GA_INLINE bool sched_started(void)
 }
 
 /* --- spawn.c --- */
-bool spawn_bury(struct waiter *self, void *unused); /* a park_commit: for one that ends */
+bool spawn_bury(struct waiter *self, void *unused);   /* a park_commit: for one that ends */
 GA_NORETURN void coro_begin(struct machine *machine); /* called by coro_start */
 
 /* --- machine.c: threads --- */
@@ -320,8 +320,8 @@ GA_INLINE struct proc *machine_proc(struct machine *machine)
 
 /* --- queue.c: who runs next; called inside by the proc's owner unless said otherwise. What it
  * does at each switch is in run_queue.h. --- */
-bool queue_is_empty(const struct proc *proc);       /* anybody; run_next counts */
-bool queue_ring_is_empty(const struct proc *proc);  /* anybody; run_next doesn't count */
+bool queue_is_empty(const struct proc *proc);      /* anybody; run_next counts */
+bool queue_ring_is_empty(const struct proc *proc); /* anybody; run_next doesn't count */
 /* Half of the victim's queue comes to proc's; one of them is returned. */
 struct waiter *queue_steal(struct proc *proc, struct proc *victim, bool run_next_too);
 /* From here on there may be thieves. Anybody, once. */
@@ -356,7 +356,7 @@ unsigned sched_steal_step(struct proc *proc, unsigned count); /* for tests */
 void sched_wake_watcher(int64_t when);
 
 /* --- start.c --- */
-bool sched_start(void);   /* idempotent; false: out of memory, errno is set */
+bool sched_start(void); /* idempotent; false: out of memory, errno is set */
 struct proc *proc_make(unsigned index);
 
 /* --- fork.c, and what each file has for it: around a fork, and in the child --- */

@@ -61,7 +61,8 @@ static void list(struct machine *machine)
 static void *run(void *argument)
 {
     struct machine *machine = argument;
-    pthread_setname_np(pthread_self(), "goalloc-worker"); /* not its maker's: the monitor's, maybe */
+    pthread_setname_np(pthread_self(),
+                       "goalloc-worker"); /* not its maker's: the monitor's, maybe */
     settle_in(machine);
     if (machine->signal_stack)
         os_signal_stack(machine->signal_stack, os_signal_stack_size());

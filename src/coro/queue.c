@@ -6,9 +6,9 @@
  *
  * A proc's queue is a ring of 256 with a slot before it, run_next, for whoever was made ready last.
  * The owner appends to the ring without a read-modify-write; owner and thieves take from its front
- * by compare-and-swap. Half of a ring that overflows goes to the global queue. Of a proc that is the
- * only one nobody steals: its owner takes without a read-modify-write too, under the lock below, so
- * that a second proc can be made while it does.
+ * by compare-and-swap. Half of a ring that overflows goes to the global queue. Of a proc that is
+ * the only one nobody steals: its owner takes without a read-modify-write too, under the lock
+ * below, so that a second proc can be made while it does.
  *
  * run_next is the owner's at each wake-up and each wait, and a thief's hardly ever. So it has a
  * lock that is biased: the owner stores `busy`, then looks for a thief; a thief, one at a time by

@@ -280,7 +280,8 @@ void sched_arrive(struct machine *machine)
 }
 
 /* The switch itself, and what sanitizers are told of it; nothing may come between. */
-GA_INLINE struct machine *switch_to(struct machine *machine, struct waiter *self, struct waiter *next)
+GA_INLINE struct machine *switch_to(struct machine *machine, struct waiter *self,
+                                    struct waiter *next)
 {
     void *sp = next ? next->sp : machine->scheduler_sp;
     if (GA_UNLIKELY(sched.annotated)) {

@@ -175,8 +175,7 @@ static struct link *take_waiters(void)
 /* By the only proc there is, which knows its own counts. */
 static uint64_t count_alone(const struct proc *mine)
 {
-    uint64_t ended = mine->ended +
-                     atomic_load_explicit(&sched.foreign_ended, memory_order_acquire);
+    uint64_t ended = mine->ended + atomic_load_explicit(&sched.foreign_ended, memory_order_acquire);
     return mine->started + atomic_load_explicit(&sched.foreign_started, memory_order_relaxed) -
            ended;
 }
