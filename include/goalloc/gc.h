@@ -84,6 +84,28 @@ void ga_gc_weak_free(ga_gc_weak *weak);
  * doesn't look for pointers: in a block of ga_gc_malloc_atomic, which must live as long. */
 int ga_gc_link(void **word, const void *block);
 
+/* --- Where a cycle is --- */
+
+enum ga_gc_phase {
+    GA_GC_MARK_BEGIN = 1, /* a cycle begins */
+    GA_GC_MARK_END,       /* all that is in reach is marked; the rest will be freed */
+    GA_GC_SWEEP_END,      /* it has been; the figures of ga_gc_stats are this cycle's */
+    GA_GC_ABANDONED,      /* instead of the last two: nothing was freed */
+};
+/*
+ * call(phase, argument) runs at each of these, on the collector's thread, with all signals blocked,
+ * while the other threads run and none of the library's locks is held. It may allocate, free, take
+ * locks and read figures. The cycle waits for it, and so does whoever waits for the cycle: it must
+ * not wait for a thread that may be in ga_gc_collect. ga_gc_collect returns -1 in it. It may fork
+ * only to exec.
+ * What `argument` points to is kept. Several functions are called in no certain order.
+ * 0; or -1 with errno ENOTSUP while there's no collector, ENOMEM when there are 64 already, EINVAL
+ * without a function.
+ */
+int ga_gc_on_phase(void (*call)(enum ga_gc_phase phase, void *argument), void *argument);
+/* On return it isn't running, unless it is itself what calls this, and won't be called again. */
+void ga_gc_off_phase(void (*call)(enum ga_gc_phase phase, void *argument), void *argument);
+
 /* --- What it did --- */
 
 struct ga_gc_stats {

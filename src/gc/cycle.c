@@ -17,10 +17,11 @@
  * what is marked was looked at, or was written since: its page is among the written ones. What
  * isn't marked is reached from one of these, or from nowhere.
  *
- * Invariants: nothing is freed unless the marking was complete; when a cycle ends no span waits to
- * be swept, and no mark bit is set.
- * Locking: the collector's lock, taken by thread.c, is held all along; then, outermost first, the
- * extra roots' lock, the registry of caches, all centrals, the heap.
+ * Invariants: nothing is freed unless the marking was complete; when a sweep ends no span waits to
+ * be swept, and no mark bit is set; no marking begins before.
+ * Locking: the collector's lock, taken by thread.c, is held while marking, and again for the sweep;
+ * then, outermost first, the extra roots' lock, the registry of caches, all centrals, the heap.
+ * Fork: between the two. The child's first cycle does the sweep that its parent had before it.
  */
 #include "../mcache/mcache.h"
 #include "../mcentral/mcentral.h"
@@ -315,8 +316,20 @@ static void drain_depots(void)
         mcentral_trim(class, 0);
 }
 
-enum cycle_end cycle_run(struct cycle *cycle, enum gc_mode mode, const atomic_bool *yield)
+static bool sweep_waits; /* for cycle_sweep; guarded by the collector's lock */
+
+void cycle_sweep(struct cycle *cycle, enum gc_mode mode)
 {
+    sweep(cycle, mode);
+    sweep_waits = false;
+    cycle->swept = os_nanotime();
+    cycle->heap_after = heap_bytes();
+}
+
+enum cycle_end cycle_mark(struct cycle *cycle, enum gc_mode mode, const atomic_bool *yield)
+{
+    if (sweep_waits)
+        cycle_sweep(&(struct cycle){0}, mode);
     cycle->began = os_nanotime();
     cycle->heap_before = heap_bytes();
     if (mode == GC_COLLECT)
@@ -326,11 +339,7 @@ enum cycle_end cycle_run(struct cycle *cycle, enum gc_mode mode, const atomic_bo
     if (!runs || !mark_prepare() || !stop_prepare() || !roots_prepare())
         return CYCLE_FAILED;
     enum cycle_end end = run_marking(cycle, mode, yield);
-    if (end != CYCLE_DONE)
-        return end;
+    sweep_waits = end == CYCLE_DONE;
     cycle->heap_marked = heap_bytes();
-    sweep(cycle, mode);
-    cycle->swept = os_nanotime();
-    cycle->heap_after = heap_bytes();
-    return CYCLE_DONE;
+    return end;
 }

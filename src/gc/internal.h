@@ -9,6 +9,7 @@
  * roots.c   where pointers may be
  * mark.c    following them
  * special.c finalizers, cleanups, weak pointers, links
+ * phases.c  telling the program where a cycle is
  * report.c  lines: gctrace, audit, leaks
  */
 #ifndef GOALLOC_GC_INTERNAL_H
@@ -18,6 +19,7 @@
 #include "../mheap/marks.h"
 #include "gc.h"
 #include "pacer.h"
+#include "phases.h"
 
 /* --- stop.c --- */
 
@@ -105,6 +107,18 @@ void special_decide(void);
 void special_run(void);
 void special_reset_in_child(void);
 
+/* --- phases.c --- */
+
+extern struct lock phases_lock; /* no other is taken inside */
+/* By the collector's thread, with no lock held. */
+void phases_tell(enum ga_gc_phase phase);
+void phases_reset_in_child(void);
+
+/* --- thread.c --- */
+
+/* Whether the caller is the collector's thread: it must not wait for itself. */
+bool gc_is_own_thread(void);
+
 /* --- cycle.c --- */
 
 enum cycle_end {
@@ -121,8 +135,10 @@ struct cycle {
     size_t heap_before, heap_marked, heap_after;
     size_t freed_bytes, freed_objects, live_bytes, live_objects, root_bytes, scanned;
 };
-/* The caller is the collector's thread. `yield`: somebody wants to fork. */
-enum cycle_end cycle_run(struct cycle *cycle, enum gc_mode mode, const atomic_bool *yield);
+/* Up to where the world goes on, and the rest if it was marked. The caller is the collector's
+ * thread, and holds its lock. `yield`: somebody wants to fork. */
+enum cycle_end cycle_mark(struct cycle *cycle, enum gc_mode mode, const atomic_bool *yield);
+void cycle_sweep(struct cycle *cycle, enum gc_mode mode);
 size_t heap_bytes(void);
 
 /* --- report.c --- */

@@ -11,8 +11,9 @@
  * or until two minutes have passed. All signals are blocked in it but libc's own two.
  *
  * Invariants: served <= drawn. A forked child has no such thread until it wants one.
- * Locking: gc_lock is held by the thread over a cycle, and over a fork; it is outermost of all the
- * library's. `settings` guards the pacer and the statistics.
+ * Locking: gc_lock is held by the thread while it marks and while it sweeps, and over a fork; it is
+ * outermost of all the library's. It is not held while the program's code is called (phases.c), so
+ * that who forks meanwhile need not wait. `settings` guards the pacer and the statistics.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -56,9 +57,10 @@ static struct {
     uint64_t pauses[PAUSES_KEPT], pause_ends[PAUSES_KEPT];
     uint64_t last_end;
     size_t scanned, asked;
-    atomic_uint pausing; /* nothing ever wakes who waits here: a sleep */
-    atomic_bool yield;   /* a thread waits for gc_lock to fork; relaxed, gc_lock decides */
-    int percent;         /* GOGC as it was given */
+    atomic_uint pausing;   /* nothing ever wakes who waits here: a sleep */
+    atomic_bool yield;     /* a thread waits for gc_lock to fork; relaxed, gc_lock decides */
+    atomic_uintptr_t self; /* its thread pointer; relaxed: only its own answer matters */
+    int percent;           /* GOGC as it was given */
 } collector = {.percent = 100};
 
 /* --- The thread --- */
@@ -133,7 +135,7 @@ static void put_off(void)
 }
 
 /* Until it isn't given up for a fork. */
-static enum cycle_end run_cycle(struct cycle *cycle)
+static enum cycle_end mark_cycle(struct cycle *cycle)
 {
     for (;;) {
         /* Who waits to fork goes first. */
@@ -141,11 +143,23 @@ static enum cycle_end run_cycle(struct cycle *cycle)
             os_futex_wait_for(&collector.pausing, 0, GC_SECOND / 10000);
         lock_acquire(&collector.gc_lock);
         *cycle = (struct cycle){0};
-        enum cycle_end end = cycle_run(cycle, collector.mode, &collector.yield);
+        enum cycle_end end = cycle_mark(cycle, collector.mode, &collector.yield);
         lock_release(&collector.gc_lock);
         if (end != CYCLE_YIELDED)
             return end;
     }
+}
+
+static bool run_cycle(struct cycle *cycle)
+{
+    phases_tell(GA_GC_MARK_BEGIN);
+    if (mark_cycle(cycle) != CYCLE_DONE)
+        return false;
+    phases_tell(GA_GC_MARK_END);
+    lock_acquire(&collector.gc_lock);
+    cycle_sweep(cycle, collector.mode);
+    lock_release(&collector.gc_lock);
+    return true;
 }
 
 static void serve(void)
@@ -154,7 +168,7 @@ static void serve(void)
     struct gc_pacer paced;
     unsigned tickets = atomic_load_explicit(&collector.drawn, memory_order_acquire);
     bool asked = atomic_exchange_explicit(&collector.wanted, false, memory_order_relaxed);
-    bool done = run_cycle(&cycle) == CYCLE_DONE;
+    bool done = run_cycle(&cycle);
     cycle.asked = asked;
     lock_acquire(&collector.settings);
     paced = collector.pacer;
@@ -165,6 +179,7 @@ static void serve(void)
     size_t number = collector.stats.cycles;
     lock_release(&collector.settings);
     special_run();
+    phases_tell(done ? GA_GC_SWEEP_END : GA_GC_ABANDONED);
     if (done && godebug.gctrace > 0)
         report_cycle(&cycle, &paced, (unsigned)number);
     if (!done)
@@ -187,6 +202,8 @@ static void *run(void *stack)
     uintptr_t start = (uintptr_t)stack, end = start + STACK_SIZE;
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     pthread_setname_np(pthread_self(), "goalloc-gc");
+    atomic_store_explicit(&collector.self, (uintptr_t)__builtin_thread_pointer(),
+                          memory_order_relaxed);
     roots_set_own_stack(start, round_down(here, MIN_ALIGN), end);
     roots_learn_stacks((uintptr_t)__builtin_thread_pointer(), start, STACK_SIZE);
     for (;;) {
@@ -256,9 +273,15 @@ static bool is_served(unsigned ticket)
     return (int)(served - ticket) >= 0;
 }
 
+bool gc_is_own_thread(void)
+{
+    return atomic_load_explicit(&collector.self, memory_order_relaxed) ==
+           (uintptr_t)__builtin_thread_pointer();
+}
+
 bool gc_collect(void)
 {
-    if (!GA_LOAD_ANY(gc_on))
+    if (!GA_LOAD_ANY(gc_on) || gc_is_own_thread())
         return false;
     mcache_flush_self(); /* what this thread has cached is given to the sweep's neighbours */
     unsigned failed = atomic_load_explicit(&collector.failed, memory_order_relaxed);
@@ -318,7 +341,7 @@ GA_NOINLINE void gc_tick_slow(void)
     unsigned served = atomic_load_explicit(&collector.served, memory_order_acquire);
     if (tick % LOOK_EVERY == 0)
         look(served);
-    if (atomic_load_explicit(&collector.outrun, memory_order_relaxed))
+    if (atomic_load_explicit(&collector.outrun, memory_order_relaxed) && !gc_is_own_thread())
         wait_for_collector(served);
 }
 
@@ -443,10 +466,12 @@ void gc_lock_for_fork(void)
     lock_freeze(&collector.settings);
     lock_freeze(&roots_lock);
     lock_freeze(&special_lock);
+    lock_freeze(&phases_lock);
 }
 
 void gc_unlock_after_fork(void)
 {
+    lock_thaw(&phases_lock);
     lock_thaw(&special_lock);
     lock_thaw(&roots_lock);
     lock_thaw(&collector.settings);
@@ -455,11 +480,13 @@ void gc_unlock_after_fork(void)
 
 void gc_reset_in_child(void)
 {
+    phases_reset_in_child();
     special_reset_in_child();
     lock_reset(&roots_lock);
     lock_reset(&collector.settings);
     lock_reset(&collector.gc_lock);
     atomic_store_explicit(&collector.state, THREAD_NONE, memory_order_relaxed);
+    atomic_store_explicit(&collector.self, 0, memory_order_relaxed);
     unsigned drawn = atomic_load_explicit(&collector.drawn, memory_order_relaxed);
     atomic_store_explicit(&collector.served, drawn, memory_order_relaxed);
     atomic_store_explicit(&collector.outrun, false, memory_order_relaxed);

@@ -12,6 +12,7 @@
 
 #include "../gc/gc.h"
 #include "../gc/pacer.h"
+#include "../gc/phases.h"
 #include "../gc/special.h"
 #include "../os/lock.h"
 #include "internal.h"
@@ -179,6 +180,22 @@ GA_EXPORT void ga_gc_weak_free(ga_gc_weak *weak)
 GA_EXPORT int ga_gc_link(void **word, const void *block)
 {
     return attach(block, (struct special_action){.kind = SPECIAL_LINK, .argument = word});
+}
+
+/* --- Where a cycle is --- */
+
+GA_EXPORT int ga_gc_on_phase(void (*call)(enum ga_gc_phase, void *), void *argument)
+{
+    if (call && gc_on && phases_add(call, argument))
+        return 0;
+    errno = !call ? EINVAL : gc_on ? ENOMEM : ENOTSUP;
+    return -1;
+}
+
+GA_EXPORT void ga_gc_off_phase(void (*call)(enum ga_gc_phase, void *), void *argument)
+{
+    if (call)
+        phases_remove(call, argument);
 }
 
 /* --- Figures --- */

@@ -27,6 +27,15 @@ for compiler in 'gcc -std=c11' 'gcc -std=gnu17' 'clang -std=c11' 'g++ -x c++ -st
     compile $compiler "$top/tests/snippets/good.c" || fail "$compiler: good.c has warnings"
 done
 
+# Those that good.c does without: a struct and the function that fills it have one name there.
+warnings=(-Wall -Wextra -Wconversion)
+for compiler in 'gcc -x c -std=c11' 'g++ -x c++ -std=c++11'; do
+    # shellcheck disable=SC2086 # words
+    printf '%s\n' '#include <goalloc/gc.h>' '#include <goalloc/goalloc.h>' |
+        compile $compiler - || fail "$compiler: gc.h or goalloc.h has warnings"
+done
+warnings+=(-Wshadow)
+
 program() {
     printf '%s\n' '#include <goalloc/coro.h>' 'struct point { int x, y; };' \
         'void two(int a, const char *b); void real(double a); void whole(struct point a);' \
