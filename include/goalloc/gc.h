@@ -64,6 +64,22 @@ static inline void ga_gc_keep_alive(const void *block)
     __asm__ volatile("" : : "r"(block) : "memory");
 }
 
+/* --- Waiting --- */
+
+/*
+ * Returns call(argument), and needn't stop the thread while that runs: for long waits, and for
+ * threads that can't be interrupted. What the thread's frames, its registers and `argument` point
+ * to at the call is kept, and whatever that leads to.
+ * In it the thread leaves the heap alone. It may read and write bytes of blocks so kept, as read
+ * and write do. It must not allocate, resize or free, nor store pointers to blocks anywhere, nor
+ * use blocks that it finds by pointers which others change; nor may a signal's handler that
+ * interrupts it. The library doesn't notice if it does: a block in use may be freed, or handed out
+ * twice. It must not be left by longjmp or by an exception; cancelling the thread, and
+ * pthread_exit, are fine. Where there's no collector, and in a coroutine, it is a call like any
+ * other. Not from a signal handler.
+ */
+void *ga_gc_blocking(void *(*call)(void *argument), void *argument);
+
 /* --- When a block is out of reach. -1 with ENOTSUP while there's no collector. --- */
 
 /* finalize(block, data) runs once, on a thread of the collector's with all signals blocked; the

@@ -40,6 +40,10 @@ size_t gc_set_limit(size_t limit);
 bool gc_add_root(uintptr_t start, uintptr_t end);
 void gc_remove_root(uintptr_t start, uintptr_t end);
 
+/* call(argument)'s result. While it runs the thread isn't stopped; its stack up to here, and
+ * `argument`, are what it has of roots. */
+void *gc_blocking(void *(*call)(void *), void *argument);
+
 struct gc_stats {
     size_t cycles, abandoned;
     size_t live_bytes, live_objects;   /* reached by the last cycle */

@@ -6,6 +6,7 @@
  * thread.c  the collector's thread, requests, the process's fork and end
  * cycle.c   one cycle from its beginning to the end of its sweep
  * stop.c    stopping the world
+ * blocking.c threads that needn't be stopped
  * roots.c   where pointers may be
  * mark.c    following them
  * special.c finalizers, cleanups, weak pointers, links
@@ -50,6 +51,20 @@ unsigned stop_count(void);
 const struct stopped *stop_thread(unsigned i);
 /* There's no present stop. */
 void stop_forget(void);
+
+/* --- blocking.c --- */
+
+struct blocked {
+    unsigned thread;
+    uintptr_t stack; /* what lies above is alive */
+    uintptr_t thread_pointer;
+    uintptr_t signal_stack; /* 0: none */
+};
+extern struct lock blocking_lock; /* innermost */
+/* The threads that are inside of a region; none enters or leaves one until they are released. */
+void blocking_hold(void (*visit)(const struct blocked *thread));
+void blocking_release(void);
+void blocking_reset_in_child(void);
 
 /* --- mark.c --- */
 

@@ -13,7 +13,8 @@
  * thread has started meanwhile is in the next listing. Each waits in its handler, on its own stack,
  * until the generation changes. A thread that is on its way out never answers; it is asked about
  * once the others have taken long. One that doesn't answer at all is named in a line, and the stop
- * is given up: the cycle is lost, not the program.
+ * is given up: the cycle is lost, not the program. Those inside of a blocking region aren't asked:
+ * they count as stopped, and stay inside while the world is.
  *
  * Invariants: an entry's thread answers at most once a generation; a signal that comes late finds
  * its entry not pending, or another's, and does nothing.
@@ -186,11 +187,29 @@ static bool stop_all(uint64_t deadline)
     return true;
 }
 
+/* One that is inside of two regions is met in the inner one first. */
+static void count_blocked(const struct blocked *blocked)
+{
+    if (is_known(blocked->thread))
+        return;
+    if (world.count == world.capacity) {
+        world.overflow = true;
+        return;
+    }
+    struct stopped *entry = &world.entries[world.count++];
+    entry->thread = blocked->thread;
+    entry->context = blocked->stack;
+    entry->thread_pointer = blocked->thread_pointer;
+    entry->signal_stack = blocked->signal_stack;
+    atomic_store_explicit(&entry->state, STOP_STOPPED, memory_order_relaxed);
+}
+
 bool stop_world(void)
 {
     world.count = 0;
     world.overflow = false;
     atomic_store_explicit(&world.waiting, 0, memory_order_relaxed);
+    blocking_hold(count_blocked);
     if (stop_all(os_nanotime() + STOP_LIMIT))
         return true;
     for (unsigned i = 0; i < world.count; i++)
@@ -204,6 +223,7 @@ void resume_world(void)
 {
     atomic_fetch_add_explicit(&world.generation, 1, memory_order_release);
     os_futex_wake(&world.generation, INT32_MAX);
+    blocking_release();
 }
 
 unsigned stop_capacity(void)

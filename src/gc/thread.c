@@ -467,10 +467,12 @@ void gc_lock_for_fork(void)
     lock_freeze(&roots_lock);
     lock_freeze(&special_lock);
     lock_freeze(&phases_lock);
+    lock_freeze(&blocking_lock);
 }
 
 void gc_unlock_after_fork(void)
 {
+    lock_thaw(&blocking_lock);
     lock_thaw(&phases_lock);
     lock_thaw(&special_lock);
     lock_thaw(&roots_lock);
@@ -480,6 +482,7 @@ void gc_unlock_after_fork(void)
 
 void gc_reset_in_child(void)
 {
+    blocking_reset_in_child();
     phases_reset_in_child();
     special_reset_in_child();
     lock_reset(&roots_lock);

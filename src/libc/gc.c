@@ -10,6 +10,7 @@
 #include <goalloc/gc.h>
 #include <string.h>
 
+#include "../coro/coro.h"
 #include "../gc/gc.h"
 #include "../gc/pacer.h"
 #include "../gc/phases.h"
@@ -180,6 +181,14 @@ GA_EXPORT void ga_gc_weak_free(ga_gc_weak *weak)
 GA_EXPORT int ga_gc_link(void **word, const void *block)
 {
     return attach(block, (struct special_action){.kind = SPECIAL_LINK, .argument = word});
+}
+
+/* --- Waiting --- */
+
+/* A coroutine may go on on another thread. */
+GA_EXPORT void *ga_gc_blocking(void *(*call)(void *), void *argument)
+{
+    return gc_on && !ga_self() ? gc_blocking(call, argument) : call(argument);
 }
 
 /* --- Where a cycle is --- */

@@ -36,6 +36,8 @@ bool os_send_stop_signal(unsigned thread, void *payload);
 
 /* Of an interrupted thread, by the context that its handler got: */
 uintptr_t os_context_signal_stack(const void *context); /* its alternate stack; 0: none */
+/* The caller's own. */
+uintptr_t os_own_signal_stack(void);
 
 /* The last thing that the handler of a stopped thread does: if the stop has interrupted a wait, the
  * wait goes on, here or when the handler has returned. May not return. */

@@ -203,8 +203,20 @@ bool os_send_stop_signal(unsigned thread, void *payload)
                       (long)(uintptr_t)&info, 0, 0) == 0;
 }
 
+static uintptr_t start_of(const stack_t *stack)
+{
+    return (stack->ss_flags & SS_DISABLE) ? 0 : (uintptr_t)stack->ss_sp;
+}
+
 uintptr_t os_context_signal_stack(const void *context)
 {
     const ucontext_t *at = context;
-    return (at->uc_stack.ss_flags & SS_DISABLE) ? 0 : (uintptr_t)at->uc_stack.ss_sp;
+    return start_of(&at->uc_stack);
+}
+
+uintptr_t os_own_signal_stack(void)
+{
+    stack_t stack = {.ss_flags = SS_DISABLE};
+    os_syscall(SYS_sigaltstack, 0, (long)(uintptr_t)&stack, 0, 0, 0, 0);
+    return start_of(&stack);
 }
