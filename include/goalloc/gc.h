@@ -14,6 +14,7 @@
 #define GOALLOC_GC_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -41,7 +42,22 @@ int ga_set_gc_percent(int percent);
 void *ga_gc_malloc(size_t size);
 /* For what holds no pointers: its bytes are never looked at, and not zeroed. */
 void *ga_gc_malloc_atomic(size_t size);
-/* Keeps the bytes, and whether they may hold pointers. */
+
+/*
+ * Which words of a block are pointers. A type describes `size` bytes, a multiple of 8 up to 1 MB:
+ * bit i % 64 of pointers[i / 64] says whether the bytes from 8 * i on are one. Types are kept for
+ * ever; the same layout gives the same type. 0, with errno ENOMEM, or EINVAL: the size is none, or
+ * a bit is set behind it.
+ */
+typedef uint32_t ga_gc_type;
+ga_gc_type ga_gc_type_new(size_t size, const uint64_t *pointers);
+/* Zeroed. The type describes it again and again: `size` is a multiple of the type's. Only what the
+ * type says is looked at, at multiples of 8. NULL, with errno ENOMEM, or EINVAL: there's no such
+ * type, or the size isn't a multiple. A block that was there before the collector was on is looked
+ * at as any other. */
+void *ga_gc_malloc_typed(size_t size, ga_gc_type type);
+
+/* Keeps the bytes, and what is known of pointers in them: none are there, or where a type says. */
 void *ga_gc_realloc(void *block, size_t size);
 /* Explicitly, at any time; the same as free, and forgets what was to happen to the block. A block
  * that has a finalizer, a cleanup, a weak pointer or a link must not be freed by free or realloc.

@@ -9,6 +9,7 @@
  * blocking.c threads that needn't be stopped
  * roots.c   where pointers may be
  * mark.c    following them
+ * typed.c   in blocks with a type; types.c: the types
  * special.c finalizers, cleanups, weak pointers, links
  * phases.c  telling the program where a cycle is
  * report.c  lines: gctrace, audit, leaks
@@ -86,6 +87,8 @@ void mark_behind(uintptr_t address);
 void mark_alone(uintptr_t address);
 bool mark_reached(uintptr_t address);
 bool mark_is_dead(uintptr_t address);
+/* A word that was found in the heap. */
+void mark_heap_word(uintptr_t word);
 /* Marks an object, and doesn't look inside. */
 void mark_leaf(void *object, void *context);
 /* Follows what was marked until nothing is left. */
@@ -97,6 +100,12 @@ void mark_rescan(uintptr_t start, uintptr_t end, void *bytes);
 /* Clears every mark bit. */
 void mark_undo(void);
 size_t mark_scanned(void); /* bytes looked at since mark_begin */
+
+/* --- types.c, typed.c --- */
+
+extern struct lock types_lock; /* outside of the page heap's */
+/* Looks at the pointers in [from, to) of an object. false: it has no type. */
+bool typed_scan(const struct span *span, uintptr_t object, uintptr_t from, uintptr_t to);
 
 /* --- roots.c --- */
 

@@ -179,6 +179,12 @@ static inline void mark_word(uintptr_t word)
         set_mark(first, index);
 }
 
+void mark_heap_word(uintptr_t word)
+{
+    marker.scanned += sizeof(word);
+    mark_word(word);
+}
+
 void mark_root_word(uintptr_t word)
 {
     mark_word(word);
@@ -319,8 +325,10 @@ static void scan_range(uintptr_t start, uintptr_t end, void *context)
         scan_copied(start, end);
 }
 
-static void scan_object(uintptr_t start, size_t size)
+static void scan_object(const struct span *span, uintptr_t start, size_t size)
 {
+    if (GA_UNLIKELY(span->typed) && typed_scan(span, start, start, start + size))
+        return;
     if (size < COPY_MIN)
         scan_heap_words((const void *)start, (const void *)(start + size));
     else if (size <= SPARSE_MIN)
@@ -336,7 +344,7 @@ void mark_behind(uintptr_t address)
         return;
     size_t size =
         found.span->class ? found.span->size : (size_t)found.span->pages << HEAP_PAGE_SHIFT;
-    scan_object(span_address(found.span) + found.index * size, size);
+    scan_object(found.span, span_address(found.span) + found.index * size, size);
 }
 
 static void scan_large(const struct span *span, struct span_marks *marks)
@@ -344,7 +352,7 @@ static void scan_large(const struct span *span, struct span_marks *marks)
     if (!(marks->mark[0] & ~marks->scan[0] & 1))
         return;
     marks->scan[0] |= 1;
-    scan_object(span_address(span), (size_t)span->pages << HEAP_PAGE_SHIFT);
+    scan_object(span, span_address(span), (size_t)span->pages << HEAP_PAGE_SHIFT);
 }
 
 static void scan_span(size_t first_page)
@@ -363,7 +371,7 @@ static void scan_span(size_t first_page)
         marks->scan[i] |= marks->mark[i];
         for (; fresh; fresh &= fresh - 1) {
             size_t index = i * 64 + (unsigned)__builtin_ctzl(fresh);
-            scan_object(span_address(span) + index * span->size, span->size);
+            scan_object(span, span_address(span) + index * span->size, span->size);
         }
     }
 }
@@ -432,10 +440,13 @@ void mark_drain(void)
 
 /* The part of [start, end) that lies in an object, with what of a word may lie before and behind.
  */
-static void rescan_part(uintptr_t object, size_t size, uintptr_t start, uintptr_t end)
+static void rescan_part(const struct span *span, uintptr_t object, size_t size, uintptr_t start,
+                        uintptr_t end)
 {
     uintptr_t from = start > object + 8 ? start - 8 : object;
     uintptr_t to = end + 8 < object + size ? end + 8 : object + size;
+    if (GA_UNLIKELY(span->typed) && typed_scan(span, object, from, to))
+        return;
     if (from < to && size < COPY_MIN)
         scan_heap_words((const void *)from, (const void *)to);
     else if (from < to)
@@ -452,7 +463,7 @@ static void rescan_objects(const struct span *span, uintptr_t start, uintptr_t e
         uint64_t bit = UINT64_C(1) << i % 64;
         uint64_t marked = __atomic_load_n(&marks->mark[i / 64], __ATOMIC_RELAXED);
         if (marked & span->bits[i / 64] & bit)
-            rescan_part(base + i * span->size, span->size, start, end);
+            rescan_part(span, base + i * span->size, span->size, start, end);
     }
 }
 
@@ -472,7 +483,7 @@ void mark_rescan(uintptr_t start, uintptr_t end, void *bytes)
         if (span && !span->noscan && span->state == SPAN_SMALL)
             rescan_objects(span, at, stop);
         else if (span && !span->noscan && marks_of(span->page)->mark[0] & 1)
-            rescan_part(span_address(span), next - span_address(span), at, stop);
+            rescan_part(span, span_address(span), next - span_address(span), at, stop);
         at = next;
     }
 }

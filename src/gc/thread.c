@@ -467,12 +467,14 @@ void gc_lock_for_fork(void)
     lock_freeze(&roots_lock);
     lock_freeze(&special_lock);
     lock_freeze(&phases_lock);
+    lock_freeze(&types_lock);
     lock_freeze(&blocking_lock);
 }
 
 void gc_unlock_after_fork(void)
 {
     lock_thaw(&blocking_lock);
+    lock_thaw(&types_lock);
     lock_thaw(&phases_lock);
     lock_thaw(&special_lock);
     lock_thaw(&roots_lock);
@@ -484,6 +486,7 @@ void gc_reset_in_child(void)
 {
     blocking_reset_in_child();
     phases_reset_in_child();
+    lock_reset(&types_lock);
     special_reset_in_child();
     lock_reset(&roots_lock);
     lock_reset(&collector.settings);

@@ -15,6 +15,7 @@
 #include "../gc/pacer.h"
 #include "../gc/phases.h"
 #include "../gc/special.h"
+#include "../gc/types.h"
 #include "../os/lock.h"
 #include "internal.h"
 #include "stand_in.h"
@@ -78,6 +79,21 @@ GA_EXPORT void *ga_gc_malloc(size_t size)
 GA_EXPORT void *ga_gc_malloc_atomic(size_t size)
 {
     return gc_on ? noscan_malloc(size) : malloc_inline(size);
+}
+
+GA_EXPORT ga_gc_type ga_gc_type_new(size_t size, const uint64_t *pointers)
+{
+    return types_number(size, pointers);
+}
+
+GA_EXPORT void *ga_gc_malloc_typed(size_t size, ga_gc_type number)
+{
+    const struct gc_type *type = types_find(number);
+    if (!type || size == 0 || size % (type->words * sizeof(void *)) != 0) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return gc_on ? typed_malloc(size, number) : calloc(1, size);
 }
 
 GA_EXPORT void *ga_gc_realloc(void *block, size_t size)

@@ -9,6 +9,7 @@
  * statistics.c  mallinfo, malloc_info and ga_* that tell something
  * bad_pointer.c what a bad pointer is told
  * noscan.c      blocks without pointers, which only a collector tells from others
+ * typed.c       blocks whose pointers lie where a type says, the same
  * gc.c          the collector's ga_gc_* calls
  * unwind_*.c    who called
  * stand_in.c    who serves where a sanitizer or valgrind has come; memcheck.c: under the latter
@@ -34,6 +35,9 @@
 
 /* --- malloc.c --- */
 
+/* A block that realloc makes at least this long is placed where it can go on growing. */
+#define GROWING_MIN ((size_t)32 << 10)
+
 /* Whatever the fast path declined: sizes above SMALL_BYTE_MAX, empty magazines. Sets ENOMEM. */
 void *malloc_slow(size_t size);
 /* An object of the class, never a guarded one; sets ENOMEM. */
@@ -44,6 +48,8 @@ void free_sized_slow(void *p, size_t size);
 /* malloc_usable_size and the free of a block without a class, past any stand-in. */
 size_t heap_usable_size(void *p);
 void heap_free_large(void *p);
+/* A large block that stays one. */
+void *realloc_large(void *p, size_t size);
 /* A large block as C sees it; sets ENOMEM. */
 void *large_block(struct span *span);
 /* A large block; drains the caches before it gives up. NULL: out of memory. */
@@ -103,8 +109,20 @@ GA_INLINE bool is_noscan(const struct span *span)
     return span && span->noscan && span->class != 0;
 }
 void *noscan_malloc(size_t size);
-void noscan_free(const struct span *span, void *p);
 void *noscan_realloc(const struct span *span, void *p, size_t size);
+/* A small block that lies apart, of either kind. */
+void apart_free(const struct span *span, void *p);
+
+/* --- typed.c --- */
+
+GA_INLINE bool is_typed(const struct span *span)
+{
+    return span && span->typed;
+}
+/* Zeroed; `type` is one of src/gc's types. */
+void *typed_malloc(size_t size, uint32_t type);
+/* p lies in a span of one or several such blocks. */
+void *typed_realloc(struct span *span, void *p, size_t size);
 
 /* After a slow path, with no lock held. */
 void after_slow_path(void);

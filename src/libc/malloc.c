@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "../gc/gc.h"
+#include "../gc/types.h"
 #include "../mcentral/mcentral.h"
 #include "../scavenger/scavenger.h"
 #include "internal.h"
@@ -25,9 +26,6 @@
 
 /* Whoever links malloc from the static library gets the constructor with it. */
 __attribute__((used)) static const char *const linked = &init_linked;
-
-/* A block that realloc makes at least this long is placed where it can go on growing. */
-#define GROWING_MIN ((size_t)32 << 10)
 
 void after_slow_path(void)
 {
@@ -186,8 +184,8 @@ static bool is_large_start(const struct span *span, const void *p)
  */
 static void free_other(struct span *span, void *p, size_t size, const char *function)
 {
-    if (is_noscan(span))
-        noscan_free(span, p);
+    if (is_noscan(span) || (is_typed(span) && span->class))
+        apart_free(span, p);
     else if (GA_LIKELY(span && span->state >= SPAN_HARDENED))
         hardened_free(span, p, size, function);
     else if (span && span->state == SPAN_SMALL && hardened_modes & HARDENED_ALL)
@@ -329,7 +327,7 @@ static void *realloc_other(void *p, size_t size)
     return new;
 }
 
-static void *realloc_large(void *p, size_t size)
+void *realloc_large(void *p, size_t size)
 {
     if (is_other(p))
         return realloc_other(p, size);
@@ -353,8 +351,10 @@ static void *realloc_large(void *p, size_t size)
 
 static void *realloc_unclassed(void *p, size_t size)
 {
-    const struct span *span = mheap_span_of(p);
-    return GA_UNLIKELY(is_noscan(span)) ? noscan_realloc(span, p, size) : realloc_large(p, size);
+    struct span *span = mheap_span_of(p);
+    if (GA_UNLIKELY(is_noscan(span)))
+        return noscan_realloc(span, p, size);
+    return GA_UNLIKELY(is_typed(span)) ? typed_realloc(span, p, size) : realloc_large(p, size);
 }
 
 GA_EXPORT void *realloc(void *p, size_t size)
@@ -410,6 +410,8 @@ size_t heap_usable_size(void *p)
     const struct span *span = mheap_span_of(p);
     if (GA_UNLIKELY(is_noscan(span)))
         return span->size;
+    if (GA_UNLIKELY(is_typed(span) && span->class))
+        return span->size - TYPE_TAG;
     if (is_other(p))
         return usable_size_of_other(p);
     return (size_t)large_span(p, "malloc_usable_size")->pages << HEAP_PAGE_SHIFT;

@@ -34,9 +34,9 @@ void *noscan_malloc(size_t size)
     return p ? p : out_of_memory();
 }
 
-void noscan_free(const struct span *span, void *p)
+void apart_free(const struct span *span, void *p)
 {
-    mcentral_free_noscan(span, p);
+    mcentral_free_apart(span, p);
     after_slow_path();
 }
 
@@ -49,6 +49,6 @@ void *noscan_realloc(const struct span *span, void *p, size_t size)
     if (!new)
         return size <= old ? p : NULL;
     memcpy(new, p, size < old ? size : old);
-    noscan_free(span, p);
+    apart_free(span, p);
     return new;
 }

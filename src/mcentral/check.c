@@ -69,16 +69,27 @@ void mcentral_check(void)
     }
 }
 
+static void add_apart(struct mcentral_stats *out, const struct mcentral *central)
+{
+    out->spans += GA_LOAD_ANY(central->span_count);
+    out->objects_out += GA_LOAD_ANY(central->objects_out);
+    out->allocs += GA_LOAD_ANY(central->allocs);
+    out->frees += GA_LOAD_ANY(central->frees);
+}
+
 void mcentral_read_stats(unsigned class, struct mcentral_stats *out)
 {
     struct mcentral *central = &mcentrals[class];
     lock_acquire(&central->lock);
-    const struct mcentral *noscan = &mcentrals[mcentral_noscan(class)];
-    out->spans = central->span_count + GA_LOAD_ANY(noscan->span_count);
-    out->objects_out = central->objects_out + GA_LOAD_ANY(noscan->objects_out);
-    out->objects_in_depot = central->in_depot;
-    out->magazines = magazines_made[class];
-    out->allocs = central->allocs + GA_LOAD_ANY(noscan->allocs);
-    out->frees = central->frees + GA_LOAD_ANY(noscan->frees);
+    *out = (struct mcentral_stats){
+        .spans = central->span_count,
+        .objects_out = central->objects_out,
+        .objects_in_depot = central->in_depot,
+        .magazines = magazines_made[class],
+        .allocs = central->allocs,
+        .frees = central->frees,
+    };
+    add_apart(out, &mcentrals[mcentral_noscan(class)]);
+    add_apart(out, &mcentrals[mcentral_typed(class)]);
     lock_release(&central->lock);
 }

@@ -13,6 +13,16 @@ extern uint32_t magazines_made[SIZE_CLASS_COUNT];
 /* objects.c; the central's lock is held. Returns objects to their spans. */
 void objects_drain(unsigned class, void *const *objects, unsigned count);
 
+/* The central that a span's objects belong to; what is read without its lock may be stale. */
+GA_INLINE unsigned span_central(const struct span *span)
+{
+    unsigned class = __atomic_load_n(&span->class, __ATOMIC_RELAXED);
+    if (GA_UNLIKELY(__atomic_load_n(&span->noscan, __ATOMIC_RELAXED)))
+        return mcentral_noscan(class);
+    return GA_UNLIKELY(__atomic_load_n(&span->typed, __ATOMIC_RELAXED)) ? mcentral_typed(class)
+                                                                        : class;
+}
+
 /* The list of spans that have both free and used objects; the central's lock is held. */
 void spans_add(struct mcentral *central, struct span *span);
 void spans_remove(struct mcentral *central, struct span *span);

@@ -18,14 +18,19 @@
 #include "magazine.h"
 
 /*
- * With a collector there is a second central for each size class, for objects that hold no
- * pointers: the collector looks at a span's kind, not at an object's. No magazine ever holds such
- * an object, and their pages have class byte 0, so that free's fast path declines them.
+ * With a collector there are two more centrals for each size class, for objects that are kept
+ * apart: those without pointers, and those whose type says where their pointers are. The collector
+ * looks at a span's kind, not at an object's. No magazine ever holds such an object, and their
+ * pages have class byte 0, so that free's fast path declines them.
  */
-#define MCENTRAL_COUNT (2 * SIZE_CLASS_COUNT)
+#define MCENTRAL_COUNT (3 * SIZE_CLASS_COUNT)
 GA_INLINE unsigned mcentral_noscan(unsigned class)
 {
     return class + SIZE_CLASS_COUNT;
+}
+GA_INLINE unsigned mcentral_typed(unsigned class)
+{
+    return class + 2 * SIZE_CLASS_COUNT;
 }
 
 struct mcentral {
@@ -67,12 +72,13 @@ bool mcentral_has_full(unsigned class);
  */
 void *mcentral_take_zero(unsigned class);
 
-/* --- Objects without pointers, one at a time --- */
+/* --- Objects that are kept apart, one at a time --- */
 
 /* NULL: out of memory. */
 void *mcentral_take_noscan(unsigned class);
+void *mcentral_take_typed(unsigned class);
 /* p lies in a span of such objects. Aborts with a line on one that isn't in use. */
-void mcentral_free_noscan(const struct span *span, void *p);
+void mcentral_free_apart(const struct span *span, void *p);
 
 /* --- For the scavenger --- */
 

@@ -93,7 +93,9 @@ static struct span *alloc_span(unsigned class)
 {
     if (class < SIZE_CLASS_COUNT)
         return mheap_alloc_span(class);
-    return mheap_alloc_noscan_span(class - SIZE_CLASS_COUNT);
+    if (class < mcentral_typed(0))
+        return mheap_alloc_noscan_span(class - mcentral_noscan(0));
+    return mheap_alloc_typed_span(class - mcentral_typed(0));
 }
 
 static unsigned fill(unsigned class, void **objects, unsigned want)
@@ -178,11 +180,6 @@ GA_NORETURN GA_COLD static void bad_object(const void *p, unsigned class, const 
         .what = kind, .address = p, .class = row, .class_size = size_classes[row].size});
 }
 
-static unsigned span_central(const struct span *span)
-{
-    return span->noscan ? mcentral_noscan(span->class) : span->class;
-}
-
 static struct span *span_of_object(const void *p, unsigned class)
 {
     struct span *span = mheap_span_of(p);
@@ -262,14 +259,19 @@ void mcentral_drain(unsigned class, void *const *objects, unsigned count)
     lock_release(&mcentrals[class].lock);
 }
 
-/* --- Objects without pointers --- */
+/* --- Objects that are kept apart --- */
 
 void *mcentral_take_noscan(unsigned class)
 {
     return mcentral_take_one(mcentral_noscan(class));
 }
 
-void mcentral_free_noscan(const struct span *span, void *p)
+void *mcentral_take_typed(unsigned class)
 {
-    mcentral_give_one(mcentral_noscan(span->class), p);
+    return mcentral_take_one(mcentral_typed(class));
+}
+
+void mcentral_free_apart(const struct span *span, void *p)
+{
+    mcentral_give_one(span_central(span), p);
 }

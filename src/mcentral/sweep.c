@@ -57,7 +57,8 @@ size_t mcentral_bytes_out(void)
     size_t bytes = 0;
     for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++) {
         size_t objects = GA_LOAD_ANY(mcentrals[class].objects_out) +
-                         GA_LOAD_ANY(mcentrals[mcentral_noscan(class)].objects_out);
+                         GA_LOAD_ANY(mcentrals[mcentral_noscan(class)].objects_out) +
+                         GA_LOAD_ANY(mcentrals[mcentral_typed(class)].objects_out);
         bytes += objects * size_classes[class].size;
     }
     return bytes;
@@ -136,13 +137,6 @@ void audit_free(const struct span *span, size_t index)
     atomic_fetch_add_explicit(&mheap_marks.false_frees, 1, memory_order_relaxed);
 }
 
-static unsigned central_of(const struct span *span)
-{
-    bool noscan = __atomic_load_n(&span->noscan, __ATOMIC_RELAXED);
-    unsigned class = __atomic_load_n(&span->class, __ATOMIC_RELAXED);
-    return noscan ? mcentral_noscan(class) : class;
-}
-
 /*
  * What is read of the span before the lock is held may be stale: but a span of this class begins
  * and ends only with this lock held.
@@ -151,13 +145,13 @@ struct mcentral_swept mcentral_sweep(size_t page, bool free_them)
 {
     struct mcentral_swept swept = {0};
     struct span *span = mheap_span_at(page);
-    unsigned class = central_of(span);
+    unsigned class = span_central(span);
     if (class % SIZE_CLASS_COUNT == 0)
         return swept;
     struct mcentral *central = &mcentrals[class];
     lock_acquire(&central->lock);
-    bool same =
-        __atomic_load_n(&span->state, __ATOMIC_RELAXED) == SPAN_SMALL && central_of(span) == class;
+    bool same = __atomic_load_n(&span->state, __ATOMIC_RELAXED) == SPAN_SMALL &&
+                span_central(span) == class;
     if (same && marks_is_unswept(page)) {
         swept = sweep_bits(central, span, free_them);
         if (free_them)

@@ -38,7 +38,7 @@ static void check_span(const struct span *span, struct sums *sums)
 {
     for (size_t i = span->page; i < (size_t)span->page + span->pages; i++) {
         require(page_span_load(i) == span->page, "a page leads to another span", i);
-        require(class_byte(i) == (mheap.hidden || span->noscan ? 0 : span->class),
+        require(class_byte(i) == (mheap.hidden || span->noscan || span->typed ? 0 : span->class),
                 "a page has another class than its span", i);
         require(i == span->page || mheap_span_at(i)->state == SPAN_NONE, "a span in a span", i);
     }

@@ -260,6 +260,12 @@ static void note_refusal(void)
     mheap.stats.moves_refused++;
 }
 
+void mheap_set_type(struct span *span, uint32_t type)
+{
+    span->type = type;
+    __atomic_store_n(&span->typed, true, __ATOMIC_RELEASE); /* the marker may be looking */
+}
+
 /*
  * Moves a block to a longer place. The lock is not held while the kernel works or bytes are copied:
  * both spans are in use meanwhile, and only their owner, which is us, may touch them.
@@ -279,6 +285,8 @@ static struct span *relocate(struct span *old, size_t pages)
         note_refusal();
     new->moved = move == MOVE_DONE;
     new->noscan = old->noscan;
+    if (old->typed)
+        mheap_set_type(new, old->type);
     mheap.stats.moves += move == MOVE_DONE;
     if (move == MOVE_FAILED) {
         uncount_large(new);

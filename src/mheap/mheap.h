@@ -59,6 +59,8 @@ struct span {
     void *owner;      /* of whatever page: see mheap_owner_of; constant while in use */
     uint64_t bare;    /* free run: the span structs of its other pages were released; heap lock */
     bool noscan;      /* holds no pointers: the collector doesn't look inside; constant in use */
+    bool typed;       /* a type says where pointers are; set once, with release, while in use */
+    uint32_t type;    /* large and typed: its number; constant once `typed` is set */
     uint64_t bits[SPAN_OBJECTS_MAX / 64]; /* set: with a user or in a magazine; central lock */
 };
 
@@ -177,6 +179,8 @@ enum mheap_place mheap_place_of(const void *p);
 struct span *mheap_alloc_span(unsigned class);
 /* The same for objects without pointers: its pages' class bytes stay 0. */
 struct span *mheap_alloc_noscan_span(unsigned class);
+/* The same for objects with a type. */
+struct span *mheap_alloc_typed_span(unsigned class);
 /* The span has no bit set and is on no list. */
 void mheap_free_span(struct span *span);
 
@@ -191,6 +195,8 @@ struct span *mheap_alloc_growing(size_t pages);
  * copying where the kernel can. Returns its span, or NULL with the block as it was. */
 struct span *mheap_resize_large(struct span *span, size_t pages);
 void mheap_free_large(struct span *span);
+/* From here on the block's type says which of its words may be pointers. */
+void mheap_set_type(struct span *span, uint32_t type);
 
 /* --- Spans for src/hardened, which keeps its own books of what is in them. --- */
 

@@ -45,7 +45,7 @@ struct span *span_init(size_t page, size_t pages, enum span_state state, unsigne
     span->pages = (uint32_t)pages;
     span->next = span->prev = 0;
     span->class = (uint8_t) class;
-    span->moved = span->listed = span->noscan = false;
+    span->moved = span->listed = span->noscan = span->typed = false;
     span->objects = size_classes[class].objects;
     span->used = 0;
     span->inverse = size_classes[class].inverse;
@@ -79,7 +79,8 @@ static void init_bits(struct span *span)
         span->bits[i / 64] = ~UINT64_C(0) << i % 64;
 }
 
-static struct span *alloc_span(unsigned class, bool noscan)
+/* With `apart` nobody finds them by their class bytes. */
+static struct span *alloc_span(unsigned class, bool apart, bool typed)
 {
     size_t pages = size_classes[class].pages;
     struct span *span = NULL;
@@ -92,8 +93,9 @@ static struct span *alloc_span(unsigned class, bool noscan)
         run_take(run, 0, pages);
         dirty = pages_count_dirty(run, pages) > 0;
         span = span_init(run, pages, SPAN_SMALL, class);
-        span->noscan = noscan;
-        if (noscan) /* nobody knows an address in it yet */
+        span->noscan = apart && !typed;
+        span->typed = typed;
+        if (apart) /* nobody knows an address in it yet */
             set_class_bytes(run, pages, 0);
     }
     lock_release(&mheap.lock);
@@ -106,12 +108,17 @@ static struct span *alloc_span(unsigned class, bool noscan)
 
 struct span *mheap_alloc_span(unsigned class)
 {
-    return alloc_span(class, false);
+    return alloc_span(class, false, false);
 }
 
 struct span *mheap_alloc_noscan_span(unsigned class)
 {
-    return alloc_span(class, true);
+    return alloc_span(class, true, false);
+}
+
+struct span *mheap_alloc_typed_span(unsigned class)
+{
+    return alloc_span(class, true, true);
 }
 
 void mheap_free_span(struct span *span)
