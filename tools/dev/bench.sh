@@ -9,12 +9,14 @@ verb_bench() {
     case " $* " in
     '  ' | *' -h '* | *' --help '*) exec bench/run --help ;;
     esac
-    if [ "$1" = coro ]; then
-        shift
-        need "for the benchmarks" golang-go:go
-        build_variant bench benchmarks
-        exec bench/coro/run "$@"
-    fi
+    case $1 in
+    coro | gc)
+        need_bench build
+        need_bench go
+        build_bench
+        exec "bench/$1/run" "${@:2}"
+        ;;
+    esac
     # A misspelt option is answered before anything is built or installed.
     bench/run "$@" --check || exit $?
     prepare_bench
