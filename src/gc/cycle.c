@@ -5,11 +5,13 @@
  *   prepare   room for the queue and the threads; depots drained to their spans
  *   beside    where the kernel can tell which pages are written: all pages of the heap are watched,
  *             what is allocated is marked, and what the roots lead to just now is followed while
- * the program runs; then what was written meanwhile, until that is little stop      the allocator's
- * locks are taken, so that no thread is stopped with one; then the world is stopped mark      what
- * lies in magazines, then from the roots on, and from what was written, until nothing is left; then
- * what may lie in a stopped thread's hands round     every span waits to be swept; the world goes
- * on sweep     one span after another, while the program runs; who takes from one first, sweeps it
+ *             the program runs; then what was written meanwhile, until that is little
+ *   stop      the allocator's locks are taken, so that no thread is stopped with one; then the
+ *             world is stopped
+ *   mark      what lies in magazines, then from the roots on, and from what was written, until
+ *             nothing is left; then what may lie in a stopped thread's hands
+ *   round     every span waits to be swept; the world goes on
+ *   sweep     one span after another, while the program runs; who takes from one first, sweeps it
  *
  * Place: thread.c calls it. Calls stop.c, roots.c, mark.c, and src/mcentral and src/mheap to sweep.
  *

@@ -384,8 +384,6 @@ bool gc_enable(enum gc_mode mode)
         return false;
     if (mode == GC_AUDIT)
         mcache_give_up();
-    if (mode != GC_OFF)
-        size_classes_pad();
     size_classes_pad();
     collector.mode = mode;
     bool stops = mode != GC_COLLECT || !options.gc_track;

@@ -5,6 +5,8 @@
 // explicitly are not freed again. (A few of a hundred may be kept by words that look like
 // pointers.)
 
+#include <malloc.h>
+
 #include "collected.h"
 
 #define COUNT 100
@@ -102,9 +104,24 @@ static void freeing_oneself_is_fine(void)
     overwrite_free(400);
 }
 
+/* One, for the pointer right behind it. */
+static void a_block_takes_a_byte_more(void)
+{
+    for (size_t size = 16; size <= 256; size += 16) {
+        void *fits = malloc(size - 1), *grows = malloc(size);
+        expect(malloc_usable_size(fits) == size, "expected a block of %zu for %zu bytes", size,
+               size - 1);
+        expect(malloc_usable_size(grows) == size + 16 || size == 256,
+               "expected a block of %zu for %zu bytes", size + 16, size);
+        free(fits);
+        free(grows);
+    }
+}
+
 int main(void)
 {
     gc_promise_begin(100);
+    a_block_takes_a_byte_more();
     a_leaking_program_stays_small(); /* first, while the process is small */
     a_hidden_pointer_does_not_count();
     every_size_is_freed((size_t)5 << 20);
