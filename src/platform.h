@@ -50,6 +50,14 @@
 #define GA_PREFETCH_WRITE(p) __builtin_prefetch((p), 1)
 #endif
 
+/* Asks for a line that is about to be read. gcc takes a function that only calls its builtin
+ * for one without effect, and leaves it out. */
+#if defined(__x86_64__)
+#define GA_PREFETCH(p) __asm__ volatile("prefetcht0 (%0)" : : "r"(p))
+#elif defined(__aarch64__)
+#define GA_PREFETCH(p) __asm__ volatile("prfm pldl1keep, [%0]" : : "r"(p))
+#endif
+
 /* A processor hint for a spinning thread. */
 #if defined(__x86_64__)
 #define GA_CPU_RELAX() __asm__ volatile("pause" ::: "memory")

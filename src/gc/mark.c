@@ -355,6 +355,30 @@ static void scan_large(const struct span *span, struct span_marks *marks)
     scan_object(span, span_address(span), (size_t)span->pages << HEAP_PAGE_SHIFT);
 }
 
+/* Of a span's bits, those words that stand for objects. */
+static unsigned words_of(const struct span *span)
+{
+    return (span->objects + 63u) / 64;
+}
+
+/* Has the objects fetched that a span would scan now: one after the other each would be waited for.
+ */
+static void fetch_objects(size_t first_page)
+{
+    const struct span *span = mheap_span_at(first_page);
+    const struct span_marks *marks = marks_of(first_page);
+    if (span->noscan || span->state == SPAN_LARGE)
+        return;
+    size_t fetched = span->size < GA_CACHE_LINE ? span->size : GA_CACHE_LINE;
+    for (unsigned i = 0; i < words_of(span); i++)
+        for (uint64_t fresh = marks->mark[i] & ~marks->scan[i]; fresh; fresh &= fresh - 1) {
+            size_t index = i * 64 + (unsigned)__builtin_ctzl(fresh);
+            uintptr_t object = span_address(span) + index * span->size;
+            GA_PREFETCH(object);
+            GA_PREFETCH(object + fetched - 1);
+        }
+}
+
 static void scan_span(size_t first_page)
 {
     const struct span *span = mheap_span_at(first_page);
@@ -366,7 +390,7 @@ static void scan_span(size_t first_page)
         scan_large(span, marks);
         return;
     }
-    for (unsigned i = 0; i < MARK_WORDS; i++) {
+    for (unsigned i = 0; i < words_of(span); i++) {
         uint64_t fresh = marks->mark[i] & ~marks->scan[i] & span->bits[i];
         marks->scan[i] |= marks->mark[i];
         for (; fresh; fresh &= fresh - 1) {
@@ -376,8 +400,9 @@ static void scan_span(size_t first_page)
     }
 }
 
-/* How far ahead of its turn a span's lines are fetched. */
-#define FETCH_AHEAD 4
+/* How far ahead of its turn a span's bits are fetched, and then its objects. */
+#define FETCH_AHEAD   6
+#define OBJECTS_AHEAD 2
 /* So many spans are scanned between two looks at whether to go on. */
 #define LOOK_EVERY 64
 
@@ -387,10 +412,13 @@ static void drain_some(size_t count)
     for (; count > 0 && marker.head != marker.tail; count--) {
         if (marker.tail - marker.head > FETCH_AHEAD) {
             uint32_t next = marker.queue[(marker.head + FETCH_AHEAD) & mask];
-            __builtin_prefetch(marks_of(next));
-            __builtin_prefetch(marks_of(next)->scan);
-            __builtin_prefetch(mheap_span_at(next)->bits);
+            GA_PREFETCH(marks_of(next));
+            GA_PREFETCH(marks_of(next)->scan);
+            GA_PREFETCH(mheap_span_at(next));
+            GA_PREFETCH(mheap_span_at(next)->bits);
         }
+        if (marker.tail - marker.head > OBJECTS_AHEAD)
+            fetch_objects(marker.queue[(marker.head + OBJECTS_AHEAD) & mask]);
         scan_span(marker.queue[marker.head++ & mask]);
     }
 }
