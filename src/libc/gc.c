@@ -66,14 +66,33 @@ GA_EXPORT int ga_gc_collect(void)
 
 /* --- Memory --- */
 
+/* Up to here a few stores take less than a call of memset. */
+#define ZERO_INLINE_MAX ((size_t)128)
+
+/* Of a block whose class has room for it, in steps of 16. */
+GA_INLINE void *zero_small(void *p, size_t size)
+{
+    typedef uint64_t pair __attribute__((vector_size(MIN_ALIGN), may_alias));
+    if (GA_UNLIKELY(!p || size > ZERO_INLINE_MAX))
+        return p ? memset(p, 0, size) : NULL;
+    for (size_t i = 0; i < size; i += MIN_ALIGN) {
+        *(pair *)((char *)p + i) = (pair){0};
+        GA_FORGET(i); /* or the compiler makes it a call of memset */
+    }
+    return p;
+}
+
 /* Without the byte that malloc's blocks have behind them under a collector: one that points behind
  * such a block keeps it only from outside of the heap. */
 GA_EXPORT void *ga_gc_malloc(size_t size)
 {
-    if (!gc_on || size > SMALL_BYTE_MAX)
+    if (GA_UNLIKELY(!gc_on || size > SMALL_BYTE_MAX))
         return calloc(1, size);
-    void *p = malloc_of_class(size_class_by_byte[size ? size - size_class_padding : 0]);
-    return p ? memset(p, 0, size) : NULL;
+    unsigned class = size_class_by_byte[size ? size - size_class_padding : 0];
+    void *p;
+    if (GA_UNLIKELY(!mcache_pop(mcache_self(), class, &p)))
+        p = malloc_of_class(class);
+    return zero_small(p, size);
 }
 
 GA_EXPORT void *ga_gc_malloc_atomic(size_t size)
