@@ -66,6 +66,7 @@ void os_keep_pagemap(bool keep);
  * won't. */
 struct os_tracker {
     long fd;
+    uintptr_t start, end; /* what it watches */
 };
 bool os_track_begin(struct os_tracker *tracker, uintptr_t start, uintptr_t end);
 bool os_track_protect(const struct os_tracker *tracker, uintptr_t start, uintptr_t end);

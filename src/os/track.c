@@ -27,6 +27,13 @@
 #define TRACK_ASYNC       (UINT64_C(1) << 15)
 #define USER_MODE_ONLY    1
 
+/*
+ * So much is protected, or given up, by one call: each holds the process's memory map, for a
+ * gigabyte by 50 ms and more on a virtual machine, and a thread that takes a page fault meanwhile
+ * waits.
+ */
+#define TRACK_STEP ((uintptr_t)8 << 20)
+
 /* Above what programs use, and what those that close all of theirs in a loop often stop at. */
 #define HIGH_DESCRIPTOR 800
 
@@ -61,19 +68,31 @@ bool os_track_begin(struct os_tracker *tracker, uintptr_t start, uintptr_t end)
 {
     struct uffdio_register range = {.range = {start, end - start}, .mode = UFFDIO_REGISTER_MODE_WP};
     tracker->fd = open_tracker();
+    tracker->start = tracker->end = start;
     if (tracker->fd < 0)
         return false;
-    if (call_ioctl(tracker->fd, UFFDIO_REGISTER, &range) == 0)
+    if (call_ioctl(tracker->fd, UFFDIO_REGISTER, &range) == 0) {
+        tracker->end = end; /* all of it is this tracker's, and nobody else's */
         return true;
+    }
     os_track_end(tracker);
     return false;
 }
 
+static uintptr_t step_from(uintptr_t at, uintptr_t end)
+{
+    return end - at < TRACK_STEP ? end - at : TRACK_STEP;
+}
+
 bool os_track_protect(const struct os_tracker *tracker, uintptr_t start, uintptr_t end)
 {
-    struct uffdio_writeprotect protect = {.range = {start, end - start},
-                                          .mode = UFFDIO_WRITEPROTECT_MODE_WP};
-    return call_ioctl(tracker->fd, UFFDIO_WRITEPROTECT, &protect) == 0;
+    for (uintptr_t at = start; at < end; at += step_from(at, end)) {
+        struct uffdio_writeprotect protect = {.range = {at, step_from(at, end)},
+                                              .mode = UFFDIO_WRITEPROTECT_MODE_WP};
+        if (call_ioctl(tracker->fd, UFFDIO_WRITEPROTECT, &protect) != 0)
+            return false;
+    }
+    return true;
 }
 
 /* The program may have closed ours and opened another in its place. */
@@ -93,10 +112,21 @@ static bool is_tracker(long fd)
     return length == (long)strlen(want) && memcmp(target, want, (size_t)length) == 0;
 }
 
+/* Closing would do the same, but all of it in one go. What can't be given up here is there. */
+static void give_up_range(const struct os_tracker *tracker)
+{
+    for (uintptr_t at = tracker->start; at < tracker->end; at += step_from(at, tracker->end)) {
+        struct uffdio_range range = {at, step_from(at, tracker->end)};
+        call_ioctl(tracker->fd, UFFDIO_UNREGISTER, &range);
+    }
+}
+
 void os_track_end(struct os_tracker *tracker)
 {
-    if (tracker->fd >= 0 && is_tracker(tracker->fd))
+    if (tracker->fd >= 0 && is_tracker(tracker->fd)) {
+        give_up_range(tracker);
         close_descriptor(tracker->fd);
+    }
     tracker->fd = -1;
 }
 
