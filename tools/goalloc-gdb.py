@@ -47,7 +47,7 @@ def text(address):
 def layout():
     base = int(gdb.parse_and_eval("(unsigned long)&ga_debug_layout"))
     found = {name: word(base + 8 * i) for i, name in enumerate(WORDS)}
-    if found["version"] != 1:
+    if found["version"] != 2 or found["words"] != len(WORDS):
         raise gdb.GdbError("this goalloc's coroutines are laid out in another way")
     return found
 

@@ -63,7 +63,7 @@ static void empty_proc(struct proc *proc)
 static void count_self(const struct machine *self)
 {
     bool is_coroutine = self && !self->foreign && !(self->current->flags & WAITER_MAIN);
-    atomic_store(&sched.foreign_started, is_coroutine);
+    atomic_store(&sched.foreign_started, is_coroutine && !self->current->daemon);
     atomic_store(&sched.foreign_ended, 0);
     atomic_store(&sched.daemons, is_coroutine && self->current->daemon);
     sched.main = self && !self->foreign && !is_coroutine ? self->current : NULL;

@@ -125,12 +125,12 @@ struct waiter {
 
 /* A queue with one owner that appends, and any number of threads that take from its front. */
 struct run_queue {
-    atomic_uint head;                           /* compare-and-swap by takers */
+    atomic_uint head;                           /* compare-and-swap by takers; but see alone */
     atomic_uint tail;                           /* owner; release, so that the slots are seen */
     _Atomic(struct waiter *) slots[QUEUE_SIZE]; /* relaxed */
 };
 
-/* Who runs before the queue. The lock is in queue.c. */
+/* Who runs before the queue. The lock, of run_queue.h, guards the queue's head too while alone. */
 struct run_next {
     _Atomic(struct waiter *) waiter; /* changes under the lock; read without it as a hint */
     atomic_bool busy;                /* the owner is at it */
@@ -149,8 +149,8 @@ struct proc {
     int countdown;    /* switches left until the others' turn, or less; owner */
     atomic_uint tick; /* switches in all; written by the owner, relaxed */
     bool eager;       /* a lone runnable is worth waking somebody for; relaxed in all but name */
-    uint64_t started; /* coroutines; written by the owner, relaxed */
-    uint64_t ended;   /* the same */
+    uint64_t started; /* coroutines but daemons; written by the owner, relaxed */
+    uint64_t ended;   /* the same, release */
     uint64_t next_id, last_id; /* ids to give; owner */
     struct batch stacks[2];    /* owner: the one in use; one that is full, or empty */
     struct timers *timers;     /* constant */
@@ -220,7 +220,7 @@ struct scheduler {
     atomic_uint wakers;                 /* who fires timers, or wakes for descriptors; the same */
     atomic_uint wait_all;               /* callers of ga_wait_all; see scope.c */
     _Atomic(uint64_t) foreign_started;  /* coroutines started without a proc; relaxed */
-    _Atomic(uint64_t) foreign_ended;    /* the same */
+    _Atomic(uint64_t) foreign_ended;    /* the same, release */
     _Atomic(uint64_t) last_id;          /* the highest id given or set aside; relaxed */
     atomic_uint state;                  /* enum scheduler_state; release when it runs */
     bool fences;            /* no membarrier: machines run barriers. See sched_barrier */
@@ -228,7 +228,7 @@ struct scheduler {
     bool migrate;           /* GOALLOC=migrate: every switch changes the thread. Constant */
     bool spins;             /* there is another processor to wait for. Constant */
     bool annotated;         /* a sanitizer wants to know. Constant */
-    atomic_uint daemons;    /* coroutines that ga_wait_all doesn't wait for; relaxed */
+    atomic_uint daemons;    /* living, and counted nowhere else; relaxed */
     unsigned forks;         /* of this process and its parents */
     bool main_ended;        /* the first thread called ga_exit */
     unsigned trace;         /* milliseconds between lines of schedtrace; 0: none. Constant */
@@ -250,7 +250,6 @@ GA_INLINE bool sched_started(void)
 }
 
 /* --- spawn.c --- */
-bool spawn_bury(struct waiter *self, void *unused);   /* a park_commit: for one that ends */
 GA_NORETURN void coro_begin(struct machine *machine); /* called by coro_start */
 
 /* --- machine.c: threads --- */
@@ -419,7 +418,8 @@ void netpoll_interrupt(void);
 /* --- scope.c --- */
 void scope_child_starts(struct ga_scope *scope);
 void scope_child_ended(struct ga_scope *scope);
-uint64_t coro_count_living(void); /* main aside; spawn.c */
+uint64_t coro_count_living(void);  /* main aside; spawn.c */
+uint64_t coro_count_awaited(void); /* the same without daemons */
 /* Somebody has ended, by a machine inside; its proc, or NULL. */
 void scope_check_wait_all(const struct proc *mine);
 
@@ -466,9 +466,10 @@ GA_INLINE enum waiter_status waiter_status(const struct waiter *waiter)
 /* What a first switch to it touches. Any address will do. */
 GA_INLINE void waiter_fetch(const struct waiter *waiter)
 {
-    __builtin_prefetch((const char *)waiter - GA_CACHE_LINE, 1);
-    __builtin_prefetch(waiter, 1);
-    __builtin_prefetch((const char *)waiter + GA_CACHE_LINE, 1);
+    uintptr_t address = (uintptr_t)waiter;
+    __builtin_prefetch((const void *)(address - GA_CACHE_LINE));
+    __builtin_prefetch((const void *)address);
+    __builtin_prefetch((const void *)(address + GA_CACHE_LINE));
 }
 
 /* A counter that one thread writes and others read. */

@@ -9,7 +9,7 @@
 #define GOALLOC_CORO_LAYOUT_H
 
 enum layout_word {
-    LAYOUT_VERSION, /* 1 */
+    LAYOUT_VERSION, /* 2 */
     LAYOUT_WORDS,
     LAYOUT_SLABS_ADDRESS,
     LAYOUT_SLAB_COUNT_ADDRESS,

@@ -20,7 +20,7 @@
  * Invariants: a coroutine is on one queue at most, and its stack is saved when it gets there; head
  * and tail only grow, tail - head is at most QUEUE_SIZE; run_next changes under its lock only.
  * Locking: run_next's, innermost; sched.lock for the global queue. tests/model/run_next.pml is the
- * former.
+ * former, alone.pml the end of being alone.
  */
 #include "run_queue.h"
 
@@ -77,7 +77,7 @@ void queue_end_alone(struct proc *proc)
 {
     GA_STORE_ANY(sched.alone, false);
     while (!break_in(&proc->run_next))
-        GA_CPU_RELAX();
+        os_pause(THIEF_PAUSE); /* the owner may have a lower priority */
     get_out(&proc->run_next);
 }
 

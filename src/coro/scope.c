@@ -12,8 +12,8 @@
  * ga_wait_all is free for those that end while nobody calls it: they count themselves in their
  * proc, and look at sched.wait_all afterwards, with no barrier between. The one that waits sets
  * wait_all and has the kernel run a barrier everywhere before it counts. Not where it has the only
- * proc itself: nobody else ends meanwhile, but on machines that have lost theirs, with a barrier of
- * their own; and who makes a second proc has one run by everybody.
+ * proc itself: whoever ends on it later got it by a hand-over after that store; those that end on
+ * machines that have lost it have a barrier run themselves, as has who makes a second one.
  */
 #include <errno.h>
 
@@ -160,9 +160,7 @@ static struct link *take_list(struct link **list)
 /* Lock held. Those whose wait is over. */
 static struct link *take_waiters(void)
 {
-    uint64_t living = coro_count_living();
-    uint64_t daemons = atomic_load_explicit(&sched.daemons, memory_order_relaxed);
-    if (living > all.inside_count + daemons)
+    if (coro_count_awaited() > all.inside_count)
         return NULL;
     if (all.inside) {
         __atomic_store_n(&all.inside_count, 0, __ATOMIC_RELAXED);
@@ -187,11 +185,10 @@ static uint64_t count_alone(const struct proc *mine)
  */
 static bool is_far(const struct proc *mine)
 {
-    uint64_t last = __atomic_load_n(&all.inside_count, __ATOMIC_RELAXED) +
-                    atomic_load_explicit(&sched.daemons, memory_order_relaxed);
+    uint64_t last = __atomic_load_n(&all.inside_count, __ATOMIC_RELAXED);
     if (GA_LOAD_ANY(sched.alone) && mine)
         return count_alone(mine) > last;
-    return coro_count_living() > last + UNSEEN_ENDS * (procs_made() - (mine != NULL));
+    return coro_count_awaited() > last + UNSEEN_ENDS * (procs_made() - (mine != NULL));
 }
 
 GA_NOINLINE static void check_all(void)
@@ -242,7 +239,9 @@ GA_EXPORT void ga_wait_all(void)
     bool counts = !is_outside && !waiter->daemon;
     __atomic_store_n(&all.inside_count, all.inside_count + counts, __ATOMIC_RELAXED);
     atomic_store(&sched.wait_all, 1);
-    if (!is_alone())
+    if (is_alone())
+        atomic_thread_fence(memory_order_seq_cst);
+    else
         sched_barrier();
     park(look_once, NULL, park_wait_all, NULL);
     order_after(&sched.wait_all);

@@ -33,9 +33,11 @@ static uint64_t next_id(struct proc *proc)
     return proc->next_id++;
 }
 
-static void count_started(struct proc *proc)
+static void count_started(const struct waiter *waiter, struct proc *proc)
 {
-    if (proc)
+    if (waiter->daemon)
+        atomic_fetch_add_explicit(&sched.daemons, 1, memory_order_relaxed);
+    else if (proc)
         count_up(&proc->started);
     else
         atomic_fetch_add_explicit(&sched.foreign_started, 1, memory_order_relaxed);
@@ -80,9 +82,7 @@ static void start_from_thread(struct waiter *waiter)
 static void start(struct proc *proc, struct waiter *waiter)
 {
     order_before(waiter);
-    if (waiter->daemon)
-        atomic_fetch_add_explicit(&sched.daemons, 1, memory_order_relaxed);
-    count_started(proc);
+    count_started(waiter, proc);
     if (GA_UNLIKELY(!proc || sched.migrate)) {
         start_from_thread(waiter);
         return;
@@ -139,23 +139,26 @@ GA_EXPORT int ga_go_start(const struct ga_site *site, const struct ga_go_options
 
 static void count_ended(const struct waiter *self, struct proc *proc)
 {
+    /* Release: who sees that it has ended sees whom it started. */
     if (self->daemon)
         atomic_fetch_sub_explicit(&sched.daemons, 1, memory_order_relaxed);
-    if (proc)
-        count_up(&proc->ended);
+    else if (proc)
+        __atomic_store_n(&proc->ended, proc->ended + 1, __ATOMIC_RELEASE);
     else
-        atomic_fetch_add_explicit(&sched.foreign_ended, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&sched.foreign_ended, 1, memory_order_release);
 }
 
 /* On the next one's stack: this one is free. */
-bool spawn_bury(struct waiter *self, void *unused)
+static bool bury(struct waiter *self, void *unused)
 {
     (void)unused;
     struct proc *proc = machine_proc(machine_self());
     count_ended(self, proc);
     stack_give(proc, self);
-    if (GA_UNLIKELY(!proc || sched.fences))
-        atomic_thread_fence(memory_order_seq_cst); /* see scope.c, as for the next */
+    if (GA_UNLIKELY(!proc || sched.fences)) /* see scope.c, as for the next */
+        atomic_thread_fence(memory_order_seq_cst);
+    else
+        atomic_signal_fence(memory_order_seq_cst);
     if (GA_UNLIKELY(atomic_load_explicit(&sched.wait_all, memory_order_relaxed))) {
         if (!proc)
             sched_barrier();
@@ -177,7 +180,7 @@ GA_NORETURN static void end(void)
     if (self->scope)
         scope_child_ended(self->scope);
     waiter_set_status(self, WAITER_NONE);
-    sched_leave(machine, spawn_bury, NULL);
+    sched_leave(machine, bury, NULL);
     __builtin_unreachable();
 }
 
@@ -225,7 +228,7 @@ GA_EXPORT void ga_exit(void)
 
 /* --- Counting --- */
 
-uint64_t coro_count_living(void)
+uint64_t coro_count_awaited(void)
 {
     uint64_t ended = atomic_load_explicit(&sched.foreign_ended, memory_order_acquire), started = 0;
     unsigned made = procs_made();
@@ -236,6 +239,11 @@ uint64_t coro_count_living(void)
         started += __atomic_load_n(&sched.procs[i]->started, __ATOMIC_RELAXED);
     started += atomic_load_explicit(&sched.foreign_started, memory_order_relaxed);
     return started - ended;
+}
+
+uint64_t coro_count_living(void)
+{
+    return coro_count_awaited() + atomic_load_explicit(&sched.daemons, memory_order_relaxed);
 }
 
 GA_EXPORT size_t ga_num_coroutines(void)

@@ -13,8 +13,8 @@
  * Place: stack.c takes from here and lets memory go. Calls src/os.
  *
  * Invariants:
- *   - a stack's memory stays mapped for ever; that of a cold one reads as zero, and so does the
- *     status of a waiter long gone;
+ *   - a stack's memory stays mapped for ever; that of a cold one reads as zero, or as it was left
+ *     where the kernel wouldn't take it back: the status says either way that nobody is there;
  *   - a bit in `cold` is set exactly while the stack is cold; nothing of a cold stack is read, but
  *     by a visitor that was under way when all of a slab had become cold;
  *   - a slab of which all are cold is as if none had been taken, but for the guards;
@@ -61,7 +61,7 @@ static struct {
 /* For the debugger; the words of layout.h. */
 GA_EXPORT extern const uintptr_t ga_debug_layout[LAYOUT_COUNT];
 const uintptr_t ga_debug_layout[LAYOUT_COUNT] = {
-    [LAYOUT_VERSION] = 1,
+    [LAYOUT_VERSION] = 2,
     [LAYOUT_WORDS] = LAYOUT_COUNT,
     [LAYOUT_SLABS_ADDRESS] = (uintptr_t)&slabs.all,
     [LAYOUT_SLAB_COUNT_ADDRESS] = (uintptr_t)&slabs.count,
