@@ -91,9 +91,9 @@ struct waiter {
     void *gift;          /* of the waker's; see park.h. Free: see stack.c */
     atomic_uint status;  /* enum waiter_status; relaxed: the queues order it */
     int saved_errno;
-    uint8_t flags;          /* constant */
-    uint8_t reason;         /* enum park_reason; for reports */
     uint8_t pool;           /* which pool the stack came from; constant while in use */
+    uint8_t reason;         /* enum park_reason; for reports */
+    uint8_t flags;          /* constant */
     bool obeys_mode;        /* O_NONBLOCK means it; itself. See ga_io_begin */
     bool starts_pinned;     /* as ga_go_options say */
     bool daemon;            /* ga_wait_all doesn't wait for it; constant */

@@ -149,10 +149,9 @@ static void count_ended(const struct waiter *self, struct proc *proc)
 }
 
 /* On the next one's stack: this one is free. */
-static bool bury(struct waiter *self, void *unused)
+static bool bury(struct waiter *self, void *machine)
 {
-    (void)unused;
-    struct proc *proc = machine_proc(machine_self());
+    struct proc *proc = machine_proc(machine);
     count_ended(self, proc);
     stack_give(proc, self);
     if (GA_UNLIKELY(!proc || sched.fences)) /* see scope.c, as for the next */
@@ -180,7 +179,7 @@ GA_NORETURN static void end(void)
     if (self->scope)
         scope_child_ended(self->scope);
     waiter_set_status(self, WAITER_NONE);
-    sched_leave(machine, bury, NULL);
+    sched_leave(machine, bury, machine);
     __builtin_unreachable();
 }
 
