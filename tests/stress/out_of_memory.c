@@ -331,13 +331,21 @@ static int fail_in_this_process(char **arguments)
 }
 
 /* The first calls surely, the more of them the more time there is; beyond what there is time for
- * ever fewer. A run takes from a tenth of a second to a whole one. */
+ * ever fewer, and fewer still where the machine is slow. A run takes from a tenth of a second to a
+ * whole one. */
+static long step_after(long n, long runs)
+{
+    bool late = stress_seconds() > 4 * stress.seconds;
+    long surely = late ? 2 : 5 + (long)stress.seconds / 2;
+    if (runs < (surely < 100 ? surely : 100) || stress_goes_on())
+        return 1;
+    return late ? 1 + 2 * n : 1 + n / 4;
+}
+
 static void fail_at_every_call(const struct faults *faults, bool forever)
 {
-    long n = 1, runs = 0, surely = 5 + (long)stress.seconds / 2;
-    if (surely > 100)
-        surely = 100;
-    for (;; n += runs < surely || stress_goes_on() ? 1 : 1 + n / 4, runs++) {
+    long n = 1, runs = 0;
+    for (;; n += step_after(n, runs), runs++) {
         int status = run_again(faults, n, forever);
         if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_REACHED)
             break;

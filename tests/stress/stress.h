@@ -36,13 +36,18 @@ static inline void stress_begin(int argc, char **argv)
     fflush(stdout);
 }
 
-static inline bool stress_goes_on(void)
+/* Since the start. */
+static inline double stress_seconds(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    double passed = (double)(now.tv_sec - stress.start.tv_sec) +
-                    (double)(now.tv_nsec - stress.start.tv_nsec) * 1e-9;
-    return passed < stress.seconds;
+    return (double)(now.tv_sec - stress.start.tv_sec) +
+           (double)(now.tv_nsec - stress.start.tv_nsec) * 1e-9;
+}
+
+static inline bool stress_goes_on(void)
+{
+    return stress_seconds() < stress.seconds;
 }
 
 #define FAIL(...)                                                                                  \
