@@ -335,7 +335,7 @@ static int fail_in_this_process(char **arguments)
  * whole one. */
 static long step_after(long n, long runs)
 {
-    bool late = stress_seconds() > 4 * stress.seconds;
+    bool late = stress_seconds() > 10 + 2 * stress.seconds;
     long surely = late ? 2 : 5 + (long)stress.seconds / 2;
     if (runs < (surely < 100 ? surely : 100) || stress_goes_on())
         return 1;
