@@ -287,6 +287,16 @@ bool machine_wait_pinned(struct machine *machine);
 void machine_enter_wait(struct machine *machine);
 void sched_barrier(void); /* every running machine passes one */
 
+/* Of the two sides that look at each other the frequent one's: a store before, a load after. The
+ * other one's is sched_barrier. */
+GA_INLINE void sched_fence(void)
+{
+    if (GA_UNLIKELY(sched.fences))
+        atomic_thread_fence(memory_order_seq_cst);
+    else
+        atomic_signal_fence(memory_order_seq_cst);
+}
+
 /*
  * From here on the monitor leaves the machine's proc alone. Returns what machine_leave needs: calls
  * nest.
@@ -295,10 +305,7 @@ GA_INLINE bool machine_enter(struct machine *machine)
 {
     bool was = atomic_load_explicit(&machine->inside, memory_order_relaxed);
     atomic_store_explicit(&machine->inside, true, memory_order_relaxed);
-    if (GA_UNLIKELY(sched.fences))
-        atomic_thread_fence(memory_order_seq_cst);
-    else
-        atomic_signal_fence(memory_order_seq_cst);
+    sched_fence();
     /* Acquire: whatever the monitor changed is seen. */
     if (GA_UNLIKELY(atomic_load_explicit(&machine->retaking, memory_order_acquire)) && !was)
         machine_enter_wait(machine);

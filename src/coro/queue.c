@@ -43,7 +43,7 @@ void queue_wait_for_thief(struct run_next *slot)
                 os_pause(THIEF_PAUSE);
         }
         atomic_store_explicit(&slot->busy, true, memory_order_relaxed);
-        queue_fence();
+        sched_fence();
         /* Acquire: what the last thief did is seen. */
     } while (atomic_load_explicit(&slot->thief, memory_order_acquire));
 }

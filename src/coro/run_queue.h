@@ -10,14 +10,6 @@
 
 /* --- run_next, and its lock --- */
 
-GA_INLINE void queue_fence(void)
-{
-    if (GA_UNLIKELY(sched.fences))
-        atomic_thread_fence(memory_order_seq_cst);
-    else
-        atomic_signal_fence(memory_order_seq_cst);
-}
-
 /* The owner; not inside on return. */
 void queue_wait_for_thief(struct run_next *slot);
 
@@ -25,7 +17,7 @@ void queue_wait_for_thief(struct run_next *slot);
 GA_INLINE void run_next_enter(struct run_next *slot)
 {
     atomic_store_explicit(&slot->busy, true, memory_order_relaxed);
-    queue_fence();
+    sched_fence();
     /* Acquire: what the last thief did is seen. */
     if (GA_UNLIKELY(atomic_load_explicit(&slot->thief, memory_order_acquire)))
         queue_wait_for_thief(slot);

@@ -154,10 +154,9 @@ static bool bury(struct waiter *self, void *machine)
     struct proc *proc = machine_proc(machine);
     count_ended(self, proc);
     stack_give(proc, self);
-    if (GA_UNLIKELY(!proc || sched.fences)) /* see scope.c, as for the next */
+    if (GA_UNLIKELY(!proc)) /* see scope.c, as for the next */
         atomic_thread_fence(memory_order_seq_cst);
-    else
-        atomic_signal_fence(memory_order_seq_cst);
+    sched_fence();
     if (GA_UNLIKELY(atomic_load_explicit(&sched.wait_all, memory_order_relaxed))) {
         if (!proc)
             sched_barrier();
