@@ -511,6 +511,93 @@ static void mappings_of_moved_blocks_are_bounded(void **state)
     mheap_check();
 }
 
+/* --- Memory before it is touched --- */
+
+static bool kernel_fetches(void)
+{
+    char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(page, MAP_FAILED);
+    bool fetches = madvise(page, 4096, 23 /* MADV_POPULATE_WRITE */) == 0;
+    munmap(page, 4096);
+    return fetches && os_page_size() == 4096;
+}
+
+static size_t resident_in(const void *from, size_t bytes);
+
+static size_t resident_of(const struct span *span)
+{
+    return resident_in(memory_of(span), BYTES(span->pages));
+}
+
+/* With 32 MB in use and every free page clean. */
+static struct span *begin_clean(void)
+{
+    struct span *ballast = large(32 << 20 >> HEAP_PAGE_SHIFT);
+    mheap_release(SIZE_MAX / 2);
+    assert_int_equal(stats_now().free_dirty, 0);
+    return ballast;
+}
+
+static void fresh_spans_have_memory_before_they_are_touched(void **state)
+{
+    enum { SPANS = 100, MOST = 256 << 10 };
+    static struct span *spans[SPANS];
+    if (!kernel_fetches())
+        skip();
+    NEEDS_A_KERNEL();
+    struct span *ballast = begin_clean();
+    uintptr_t end = 0;
+    for (size_t i = 0; i < SPANS; i++) {
+        spans[i] = mheap_alloc_span(size_class_of(i % 2 ? 64 : 3072));
+        assert_int_equal(resident_of(spans[i]), BYTES(spans[i]->pages));
+        assert_int_equal(spans[i]->zero, ~UINT64_C(0)); /* and are known to be zero */
+        uintptr_t behind = span_address(spans[i]) + BYTES(spans[i]->pages);
+        end = behind > end ? behind : end;
+        mheap_check();
+    }
+    assert_in_range(resident_in((void *)end, 2 * MOST), 0, MOST);
+    assert_int_equal(stats_now().free_dirty, 0);
+    mheap_release(SIZE_MAX / 2);
+    assert_int_equal(resident_in((void *)end, 2 * MOST), 0);
+    mheap_check();
+    for (size_t i = 0; i < SPANS; i++)
+        mheap_free_span(spans[i]);
+    mheap_free_large(ballast);
+}
+
+/* Of a larger object the program may use the beginning only; so it may of a large block. */
+static void what_may_stay_untouched_is_not_fetched(void **state)
+{
+    NEEDS_A_KERNEL();
+    struct span *ballast = begin_clean();
+    struct span *object = mheap_alloc_span(size_class_of(100000)), *block = large(300);
+    assert_int_equal(resident_of(object), 0);
+    assert_int_equal(resident_of(block), 0);
+    mheap_free_span(object);
+    mheap_free_large(block);
+    mheap_free_large(ballast);
+}
+
+/* What was fetched for a place that the heap then leaves is counted, and goes back. */
+static void what_was_fetched_in_vain_is_dirty(void **state)
+{
+    if (!kernel_fetches())
+        skip();
+    struct span *ballast = begin_clean();
+    struct span *span = mheap_alloc_span(size_class_of(64));
+    struct page_range ahead = ahead_now();
+    assert_in_range(ahead.to - ahead.from, 8, 32);
+    struct span *within = take_at(ahead.from + 4, 2);
+    mheap_check();
+    assert_int_equal(stats_now().free_dirty, BYTES(ahead.to - ahead.from - 6));
+    assert_int_equal(ahead_now().to - ahead_now().from, 4);
+    assert_int_equal(mheap_release(SIZE_MAX / 2), BYTES(ahead.to - ahead.from - 2));
+    mheap_check();
+    mheap_free_large(within);
+    mheap_free_span(span);
+    mheap_free_large(ballast);
+}
+
 /* --- Zero pages and releasing --- */
 
 static size_t resident_in(const void *from, size_t bytes)
@@ -1160,6 +1247,9 @@ int main(void)
         ON_A_HEAP(a_kernel_that_refuses_to_split_is_left_alone_for_a_while),
         ON_A_HEAP(a_move_that_loses_its_place_loses_it_for_a_while),
 #endif
+        ON_A_HEAP(fresh_spans_have_memory_before_they_are_touched),
+        ON_A_HEAP(what_may_stay_untouched_is_not_fetched),
+        ON_A_HEAP(what_was_fetched_in_vain_is_dirty),
         ON_A_HEAP(a_long_free_runs_span_structs_are_released_too),
         ON_A_HEAP(a_run_is_released_from_its_end),
         ON_A_HEAP(of_long_runs_the_lowest_is_taken),

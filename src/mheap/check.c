@@ -20,8 +20,21 @@ static uint8_t class_byte(size_t page)
 }
 
 struct sums {
-    size_t free_dirty, in_use, large, large_blocks, runs;
+    size_t free_dirty, in_use, large, large_blocks, runs, ahead;
 };
+
+/* How much of what was fetched ahead lies in the run. */
+static size_t check_ahead(const struct span *run)
+{
+    struct page_range ahead = ahead_now();
+    size_t end = (size_t)run->page + run->pages;
+    if (ahead.from == ahead.to || ahead.from < run->page || ahead.from >= end)
+        return 0;
+    require(ahead.to <= end, "what was fetched ahead isn't free", ahead.from);
+    require(pages_count_dirty(ahead.from, ahead.to - ahead.from) == 0,
+            "what was fetched ahead is dirty", ahead.from);
+    return ahead.to - ahead.from;
+}
 
 static void check_run(const struct span *run, bool after_run, struct sums *sums)
 {
@@ -31,6 +44,7 @@ static void check_run(const struct span *run, bool after_run, struct sums *sums)
     for (size_t i = page; i <= last; i++)
         require(class_byte(i) == 0, "a free page has a class", i);
     sums->free_dirty += pages_count_dirty(page, run->pages) << HEAP_PAGE_SHIFT;
+    sums->ahead += check_ahead(run);
     sums->runs++;
 }
 
@@ -88,6 +102,8 @@ static void check_locked(void)
     }
     require(sums.runs == count_binned(), "runs and bins differ in number", sums.runs);
     require(sums.free_dirty == mheap.stats.free_dirty, "free dirty bytes are miscounted", 0);
+    require(sums.ahead == ahead_now().to - ahead_now().from, "fetched ahead of nothing free",
+            ahead_now().from);
     require(sums.in_use == mheap.stats.in_use, "bytes in use are miscounted", 0);
     require(sums.large == mheap.stats.large, "bytes in large blocks are miscounted", 0);
     require(sums.large_blocks == mheap.stats.large_blocks, "large blocks are miscounted", 0);

@@ -3,6 +3,7 @@
  * internal.h: what the files of src/mheap share and no one else sees.
  *
  * grow.c   maps the window, piece by piece
+ * ahead.c  memory for fresh pages, before they are touched
  * runs.c   free runs: bins, splitting, merging, dirty bits
  * spans.c  spans of objects, and looking up an address
  * large.c  large blocks
@@ -68,6 +69,21 @@ void marks_clear(size_t first_page);
 void advise_mapping(uintptr_t address, size_t size);
 /* Puts fresh memory in the place of a mapping of ours. */
 bool map_over(uintptr_t address, size_t size);
+
+/* --- ahead.c; lock held, but for ahead_fetch --- */
+
+struct page_range {
+    size_t from, to;
+};
+/* Which pages to fetch when `pages` for objects of a size are taken from a run's front. */
+struct page_range ahead_plan(size_t run, size_t pages, size_t object);
+void ahead_fetch(struct page_range range);
+/* Pages were taken out of a run. */
+void ahead_taken(size_t page, size_t end);
+/* What was fetched and isn't in use is dirty from now on, and counted. */
+void ahead_forget(void);
+/* What it is now, for checks. */
+struct page_range ahead_now(void);
 
 /* --- runs.c; lock held --- */
 

@@ -133,6 +133,9 @@ size_t mheap_release(size_t bytes)
 {
     size_t want = pages_for(bytes), released = 0, step;
     unsigned bin = RUN_BINS, tries = MAX_REFUSALS;
+    lock_acquire(&mheap.lock);
+    ahead_forget();
+    lock_release(&mheap.lock);
     do {
         size_t left = want - released;
         step = release_some(left < RELEASE_STEP ? left : RELEASE_STEP, &bin, &tries);

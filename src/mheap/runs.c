@@ -193,6 +193,7 @@ void run_take(size_t run, size_t offset, size_t pages)
     if (offset + pages < length)
         run_create(run + offset + pages, length - offset - pages);
     add_free_dirty(-(long)pages_count_dirty(run + offset, pages));
+    ahead_taken(run + offset, run + offset + pages);
 }
 
 /* --- Dirty bits --- */

@@ -26,6 +26,9 @@
 #define MADV_GUARD_INSTALL 102
 #define MADV_GUARD_REMOVE  103
 #endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
@@ -78,6 +81,13 @@ bool os_release(uintptr_t address, size_t size)
     if (os_fault_now(OS_FAULT_MADVISE))
         return false;
     return os_syscall(SYS_madvise, (long)address, (long)size, MADV_DONTNEED, 0, 0, 0) == 0;
+}
+
+void os_fetch(uintptr_t address, size_t size)
+{
+    if (os_fault_now(OS_FAULT_MADVISE))
+        return;
+    os_syscall(SYS_madvise, (long)address, (long)size, MADV_POPULATE_WRITE, 0, 0, 0);
 }
 
 bool os_move_pages(uintptr_t from, uintptr_t to, size_t size)

@@ -23,6 +23,9 @@
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 #ifndef SYS_process_madvise
 #define SYS_process_madvise 440
 #endif
@@ -33,7 +36,7 @@
 #define AT_MINSIGSTKSZ 51
 #endif
 
-#define GUARDS_AT_ONCE ((size_t)64)
+#define PLACES_AT_ONCE ((size_t)64)
 
 uintptr_t os_map_stacks(size_t size)
 {
@@ -48,55 +51,68 @@ uintptr_t os_map_stacks(size_t size)
     return (uintptr_t)got;
 }
 
-static bool advise_each(uintptr_t first, size_t stride, size_t count, size_t page)
+/* A page at each of `count` places, `stride` apart. */
+struct places {
+    uintptr_t first;
+    size_t stride, count, page;
+};
+
+static bool advise_each(const struct places *all, int advice)
 {
-    for (size_t i = 0; i < count; i++)
-        if (os_syscall(SYS_madvise, (long)(first + i * stride), (long)page, MADV_GUARD_INSTALL, 0,
-                       0, 0) != 0)
+    for (size_t i = 0; i < all->count; i++)
+        if (os_syscall(SYS_madvise, (long)(all->first + i * all->stride), (long)all->page, advice,
+                       0, 0, 0) != 0)
             return false;
     return true;
 }
 
 /* Many in one call; a second time over what was done already does no harm. */
-static bool advise_together(int self, uintptr_t first, size_t stride, size_t count, size_t page)
+static bool advise_together(int self, const struct places *all, int advice)
 {
-    struct iovec places[GUARDS_AT_ONCE];
-    for (size_t done = 0; done < count;) {
-        size_t n = count - done < GUARDS_AT_ONCE ? count - done : GUARDS_AT_ONCE;
+    struct iovec places[PLACES_AT_ONCE];
+    for (size_t done = 0; done < all->count;) {
+        size_t left = all->count - done, n = left < PLACES_AT_ONCE ? left : PLACES_AT_ONCE;
         for (size_t i = 0; i < n; i++)
-            places[i] = (struct iovec){(void *)(first + (done + i) * stride), page};
-        if (os_syscall(SYS_process_madvise, self, (long)(uintptr_t)places, (long)n,
-                       MADV_GUARD_INSTALL, 0, 0) != (long)(n * page))
+            places[i] = (struct iovec){(void *)(all->first + (done + i) * all->stride), all->page};
+        if (os_syscall(SYS_process_madvise, self, (long)(uintptr_t)places, (long)n, advice, 0, 0) !=
+            (long)(n * all->page))
             return false;
         done += n;
     }
     return true;
 }
 
-static bool advise(uintptr_t first, size_t stride, size_t count, size_t page)
+static bool advise(const struct places *all, int advice)
 {
     long self = os_syscall(SYS_pidfd_open, os_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0), 0, 0, 0, 0, 0);
-    bool done = self >= 0 && advise_together((int)self, first, stride, count, page);
+    bool done = self >= 0 && advise_together((int)self, all, advice);
     if (self >= 0)
         os_syscall(SYS_close, self, 0, 0, 0, 0, 0);
-    return done || advise_each(first, stride, count, page);
+    return done || advise_each(all, advice);
 }
 
-static bool protect(uintptr_t first, size_t stride, size_t count, size_t page)
+void os_fetch_pages(uintptr_t first, size_t stride, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        if (os_syscall(SYS_mprotect, (long)(first + i * stride), (long)page, PROT_NONE, 0, 0, 0) !=
-            0)
+    if (os_fault_now(OS_FAULT_MADVISE))
+        return;
+    advise(&(struct places){first, stride, count, os_page_size()}, MADV_POPULATE_WRITE);
+}
+
+static bool protect(const struct places *all)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (os_syscall(SYS_mprotect, (long)(all->first + i * all->stride), (long)all->page,
+                       PROT_NONE, 0, 0, 0) != 0)
             return false;
     return true;
 }
 
 enum os_guard os_guard_pages(uintptr_t first, size_t stride, size_t count, enum os_guard guard)
 {
-    size_t page = os_page_size();
-    if (guard == OS_GUARD_ADVICE && advise(first, stride, count, page))
+    struct places all = {first, stride, count, os_page_size()};
+    if (guard == OS_GUARD_ADVICE && advise(&all, MADV_GUARD_INSTALL))
         return OS_GUARD_ADVICE;
-    return protect(first, stride, count, page) ? OS_GUARD_PROTECT : OS_GUARD_NONE;
+    return protect(&all) ? OS_GUARD_PROTECT : OS_GUARD_NONE;
 }
 
 /* --- Stacks for signal handlers --- */

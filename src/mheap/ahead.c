@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+/*
+ * ahead.c: memory for pages that are about to be written for the first time, by the stretch.
+ *
+ * Place: spans.c, when a span of small objects takes pages without memory. Calls src/os.
+ *
+ * Why: a fault for each OS page costs half a microsecond on a bare machine and may cost thirty
+ * times that on a virtual one; asked for many, the kernel takes a quarter of one for each. What is
+ * fetched before it is needed is bounded: by a 64th of what is in use, and by 256 KB. A heap of less
+ * than half a megabyte fetches nothing, so that a small program stays small.
+ *
+ * Pages that were fetched and are still free are one stretch, `ahead`. They are clean, and no
+ * figure counts them. Where the heap goes on elsewhere, or gives memory back, they become dirty
+ * ones like all others.
+ *
+ * Invariants: the pages of `ahead` are free and clean, and lie in one run.
+ * Locking: the heap's lock. The kernel is asked without it: who takes such a page meanwhile takes
+ * the fault for it, as ever.
+ */
+#include "../os/os.h"
+#include "internal.h"
+
+#define AHEAD_MOST  ((size_t)256 << 10)
+#define AHEAD_SHARE 64
+/* Of larger objects the program may not touch each page. */
+#define AHEAD_OBJECT 4096
+
+static struct page_range ahead; /* guarded by the heap's lock */
+
+static void make_dirty(size_t from, size_t to)
+{
+    pages_set_dirty(from, to - from, true);
+    add_free_dirty((long)(to - from));
+}
+
+void ahead_forget(void)
+{
+    if (ahead.from < ahead.to)
+        make_dirty(ahead.from, ahead.to);
+    ahead = (struct page_range){0, 0};
+}
+
+struct page_range ahead_now(void)
+{
+    return ahead;
+}
+
+void ahead_taken(size_t page, size_t end)
+{
+    if (GA_LIKELY(end <= ahead.from || page >= ahead.to))
+        return;
+    if (page <= ahead.from) {
+        ahead.from = end < ahead.to ? end : ahead.to;
+        return;
+    }
+    if (end < ahead.to)
+        make_dirty(end, ahead.to);
+    ahead.to = page;
+}
+
+/* How far from `page` on pages are clean, at most to `end`. */
+static size_t clean_end(size_t page, size_t end)
+{
+    while (page < end && !page_is_dirty(page))
+        page++;
+    return page;
+}
+
+struct page_range ahead_plan(size_t run, size_t pages, size_t object)
+{
+    struct page_range none = {0, 0};
+    size_t from = run >= ahead.from && run < ahead.to ? ahead.to : run;
+    size_t room = mheap.stats.in_use / AHEAD_SHARE;
+    room = (room < AHEAD_MOST ? room : AHEAD_MOST) >> HEAP_PAGE_SHIFT;
+    if (object > AHEAD_OBJECT || room == 0 || from >= run + pages || page_is_dirty(from))
+        return none;
+    size_t end = run + mheap_span_at(run)->pages;
+    size_t to = clean_end(from, from + room < end ? from + room : end);
+    if (from == run)
+        ahead_forget();
+    ahead = (struct page_range){run, to};
+    return (struct page_range){from, to};
+}
+
+static void fetch(uintptr_t from, uintptr_t to)
+{
+    from = round_down(from, os_page_size());
+    os_fetch(from, round_up(to, os_page_size()) - from);
+}
+
+void ahead_fetch(struct page_range range)
+{
+    if (range.from == range.to)
+        return;
+    fetch(mheap_page_address(range.from), mheap_page_address(range.to));
+    /* What describes them will be written as well. */
+    if (range.from / ARENA_PAGES == (range.to - 1) / ARENA_PAGES)
+        fetch((uintptr_t)mheap_span_at(range.from), (uintptr_t)(mheap_span_at(range.to - 1) + 1));
+}
