@@ -377,6 +377,24 @@ static void close_wakes_all_receivers(void **state)
     ga_chan_free(results);
 }
 
+/* It lets others have the channel's latch between. */
+static void close_wakes_crowds(void **state)
+{
+    enum { CROWD = 300 };
+    ints c = ga_make(ints, 3), results = ga_make(ints, CROWD);
+    struct queuer queuer = {c, results, 0};
+    for (int i = 0; i < CROWD; i++)
+        actor_start(expect_close, &queuer);
+    wait_for_waiters(&((struct ga_channel *)c)->receivers, c, CROWD);
+    ga_close(c);
+    assert_null(queue_first(&((struct ga_channel *)c)->receivers));
+    for (int i = 0; i < CROWD; i++)
+        assert_int_equal(ga_recv(results), 0);
+    check(c);
+    ga_chan_free(c);
+    ga_chan_free(results);
+}
+
 static void close_under_a_sender(void *unused)
 {
     ints c = ga_make(ints);
@@ -586,6 +604,7 @@ static void the_last_receiver_may_free(void **state)
         cmocka_unit_test(an_empty_channel_makes_receivers_wait_and_a_full_one_senders),            \
         cmocka_unit_test(fifo), cmocka_unit_test(waiters_are_served_in_the_order_they_came),       \
         cmocka_unit_test(close_wakes_all_receivers),                                               \
+        cmocka_unit_test(close_wakes_crowds),                                                      \
         cmocka_unit_test(close_is_fatal_to_waiting_senders),                                       \
         cmocka_unit_test(free_is_fatal_while_somebody_waits),                                      \
         cmocka_unit_test(n_senders_and_m_receivers), cmocka_unit_test(a_long_chain),               \

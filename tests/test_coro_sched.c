@@ -9,6 +9,8 @@
 #include <time.h>
 
 #include "coro/run_queue.h"
+#include "coro/stack.h"
+#include "os/os.h"
 
 #define MS INT64_C(1000000)
 
@@ -706,6 +708,39 @@ static void parked_stacks_can_be_visited(void **state)
     ga_wait_all();
 }
 
+/* How many of the stacks behind this one have a page at their top. */
+static size_t count_fetched(const struct waiter *last)
+{
+    enum { LOOK = 100 };
+    size_t page = os_page_size(), stride = last->stack_size, fetched = 0;
+    for (size_t i = 2; i <= LOOK + 1; i++)
+        fetched += os_resident_in(last->stack + i * stride - page, page) > 0;
+    return fetched;
+}
+
+/* Of never used stacks some get their first page ahead of need; not for long. Nobody else uses
+ * stacks of this size. */
+static void stacks_fetched_in_vain_go_back(void **state)
+{
+    enum { OTHERS = 64 + 256, SOME = 500, STACK = 128 << 10 }; /* the third slab has 1024 */
+    static struct waiter *stacks[OTHERS + SOME];
+    size_t most = 0;
+    for (size_t i = 0; i < COUNT(stacks); i++) {
+        stacks[i] = stack_take(NULL, STACK);
+        assert_non_null(stacks[i]);
+        if (i < OTHERS)
+            continue;
+        size_t fetched = count_fetched(stacks[i]);
+        assert_in_range(fetched, 0, (i - OTHERS) / 16);
+        most = fetched > most ? fetched : most;
+    }
+    assert_true(most > 16 || !test_kernel_fetches());
+    for (size_t i = 0; i < COUNT(stacks); i++)
+        stack_give(NULL, stacks[i]);
+    while (count_fetched(stacks[COUNT(stacks) - 1]) > 0)
+        ga_sleep(20 * MS); /* the monitor looks twice a second */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -738,6 +773,7 @@ int main(void)
         cmocka_unit_test(the_steal_order_visits_everyone),
         cmocka_unit_test(nothing_is_lost_or_run_twice_when_stolen),
         cmocka_unit_test(parked_stacks_can_be_visited),
+        cmocka_unit_test(stacks_fetched_in_vain_go_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -513,15 +513,6 @@ static void mappings_of_moved_blocks_are_bounded(void **state)
 
 /* --- Memory before it is touched --- */
 
-static bool kernel_fetches(void)
-{
-    char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(page, MAP_FAILED);
-    bool fetches = madvise(page, 4096, 23 /* MADV_POPULATE_WRITE */) == 0;
-    munmap(page, 4096);
-    return fetches && os_page_size() == 4096;
-}
-
 static size_t resident_in(const void *from, size_t bytes);
 
 static size_t resident_of(const struct span *span)
@@ -542,7 +533,7 @@ static void fresh_spans_have_memory_before_they_are_touched(void **state)
 {
     enum { SPANS = 100, MOST = 256 << 10 };
     static struct span *spans[SPANS];
-    if (!kernel_fetches())
+    if (!test_kernel_fetches())
         skip();
     NEEDS_A_KERNEL();
     struct span *ballast = begin_clean();
@@ -581,7 +572,7 @@ static void what_may_stay_untouched_is_not_fetched(void **state)
 /* What was fetched for a place that the heap then leaves is counted, and goes back. */
 static void what_was_fetched_in_vain_is_dirty(void **state)
 {
-    if (!kernel_fetches())
+    if (!test_kernel_fetches())
         skip();
     struct span *ballast = begin_clean();
     struct span *span = mheap_alloc_span(size_class_of(64));

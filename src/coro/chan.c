@@ -266,32 +266,43 @@ GA_EXPORT int ga_chan_try_recv(struct ga_channel *channel, void *element)
 
 /* --- Closing --- */
 
-/* Latch held. All that wait in a queue, linked by `next`, before those of `others`. */
-static struct sudog *take_all(struct queue *queue, struct sudog *others)
+/* Receivers that are taken for one hold of the latch: others look for it meanwhile. */
+#define CLOSED_AT_ONCE 256
+
+/* Latch held. Those that wait first in a queue, linked by `next`. */
+static struct sudog *take_some(struct queue *queue, size_t most)
 {
-    struct sudog *all = NULL, **end = &all;
-    for (struct sudog *sudog; (sudog = queue_take(queue));) {
+    struct sudog *some = NULL, **end = &some;
+    for (struct sudog *sudog; most > 0 && (sudog = queue_take(queue)); most--) {
         *end = sudog;
         end = &sudog->next;
     }
-    *end = others;
-    return all;
+    *end = NULL;
+    return some;
 }
 
-static void wake_closed(const struct ga_channel *channel, struct sudog *receivers,
-                        struct sudog *senders)
+static void wake_receivers(const struct ga_channel *channel, struct sudog *receivers)
 {
-    for (struct sudog *next, *sudog = receivers; sudog != senders; sudog = next) {
+    for (struct sudog *next, *sudog = receivers; sudog; sudog = next) {
         next = sudog->next;
         chan_zero(channel, sudog->element);
         sudog_wake(sudog, false);
     }
+}
+
+static void wake_senders(struct sudog *senders)
+{
     for (struct sudog *next, *sudog = senders; sudog; sudog = next) {
         next = sudog->next;
         sudog_wake(sudog, false);
     }
 }
 
+/*
+ * From the first release of the latch on everyone finds it closed: nobody comes to wait any more.
+ * Once the last receiver has been taken the channel's latch is left alone: those who are woken then
+ * may free it.
+ */
 GA_EXPORT void ga_chan_close(struct ga_channel *channel)
 {
     if (!channel)
@@ -303,10 +314,17 @@ GA_EXPORT void ga_chan_close(struct ga_channel *channel)
     }
     /* Release: who sees it closed without the latch sees what came before. */
     atomic_store_explicit(&channel->closed, true, memory_order_release);
-    struct sudog *senders = take_all(&channel->senders, NULL);
-    struct sudog *receivers = take_all(&channel->receivers, senders);
+    struct sudog *senders = take_some(&channel->senders, SIZE_MAX);
+    struct sudog *receivers = take_some(&channel->receivers, CLOSED_AT_ONCE);
+    while (queue_first(&channel->receivers)) {
+        latch_release(&channel->latch);
+        wake_receivers(channel, receivers);
+        latch_acquire(&channel->latch);
+        receivers = take_some(&channel->receivers, CLOSED_AT_ONCE);
+    }
     latch_release(&channel->latch);
-    wake_closed(channel, receivers, senders);
+    wake_receivers(channel, receivers);
+    wake_senders(senders);
 }
 
 /* --- Checking --- */

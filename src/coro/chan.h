@@ -12,7 +12,7 @@
  *   - receivers wait only if the buffer is empty and nobody waits to send;
  *   - senders wait only if the buffer is full and nobody waits to receive;
  *     (to both, the exception is one select that waits at both ends of one channel)
- *   - of a closed channel nobody waits at either end;
+ *   - of a closed channel nobody waits at either end, once whoever closed it has woken them all;
  *   - send_at is recv_at plus count slots, round the buffer;
  *   - a sudog with `queued` set is in exactly one queue of its channel.
  */

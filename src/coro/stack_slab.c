@@ -18,6 +18,8 @@
  *   - a bit in `cold` is set exactly while the stack is cold; nothing of a cold stack is read, but
  *     by a visitor that was under way when all of a slab had become cold;
  *   - a slab of which all are cold is as if none had been taken, but for the guards;
+ *   - of stacks that were never used those up to `fetched` have a page; they are fewer than a
+ *     sixteenth of those in use, and lose it when others are given back;
  *   - guards survive MADV_DONTNEED, so whole stretches of cold stacks are released in one call.
  * Locking: stack.c's lock, where stack_slab.h says so.
  */
@@ -32,6 +34,9 @@
 #define FIRST_STACKS 64
 #define BATCH        256u /* stacks that get their guards in one go */
 #define COLOURS      24
+/* Tops of stacks whose memory is fetched in one call, at most, and of what share of those in use. */
+#define FETCH_MOST  64u
+#define FETCH_SHARE 16u
 
 struct slab {
     uintptr_t base;  /* constant */
@@ -41,6 +46,7 @@ struct slab {
     uint64_t *cold;  /* a bit a stack; written under the lock, atomic */
     uint64_t *chill; /* bits of those whose memory is being given back; the trimmer's */
     size_t is_cold;  /* how many; guarded by the lock */
+    size_t fetched;  /* from `used` up to it tops have memory already; guarded by the lock */
     size_t stride;   /* from one stack to the next; constant */
     unsigned pool;   /* constant */
 };
@@ -233,6 +239,34 @@ static void make_guards(struct slab *slab)
     slab->made += count;
 }
 
+static void release_run(const struct slab *slab, size_t from, size_t to)
+{
+    os_release(slab->base + from * slab->stride, (to - from) * slab->stride);
+}
+
+/* A stack that was never used is about to be: the next ones probably are, too, and many tops in one
+ * call cost a fraction of a fault for each. */
+static void fetch_tops(struct slab *slab)
+{
+    size_t index = slab->used, room = slab->made - index;
+    size_t count = (index - slab->is_cold) / FETCH_SHARE;
+    count = count < FETCH_MOST ? count : FETCH_MOST;
+    count = count < room ? count : room;
+    if (count < 2)
+        return;
+    uintptr_t top = slab->base + (index + 1) * slab->stride;
+    os_fetch_pages(top - os_page_size(), slab->stride, count);
+    slab->fetched = index + count;
+}
+
+/* Tops that were fetched in vain go back. */
+static void unfetch_tops(struct slab *slab)
+{
+    if (slab->fetched > slab->used)
+        release_run(slab, slab->used, slab->fetched);
+    slab->fetched = 0;
+}
+
 static struct waiter *make_waiter(struct slab *slab, size_t index)
 {
     struct waiter *waiter = waiter_at(slab, index);
@@ -251,6 +285,8 @@ static struct waiter *take_fresh(unsigned pool)
         return NULL;
     if (slab->used == slab->made)
         make_guards(slab);
+    if (slab->used >= slab->fetched)
+        fetch_tops(slab);
     size_t index = slab->used;
     struct waiter *waiter = make_waiter(slab, index);
     __atomic_store_n(&slab->used, index + 1, __ATOMIC_RELEASE);
@@ -303,11 +339,6 @@ void stack_slab_chill(struct waiter *waiter)
     change_bit(slab->chill, (waiter->stack - slab->base) / slab->stride);
 }
 
-static void release_run(const struct slab *slab, size_t from, size_t to)
-{
-    os_release(slab->base + from * slab->stride, (to - from) * slab->stride);
-}
-
 /* Releases what `chill` has, stretch by stretch. */
 static void release_chilled(struct slab *slab)
 {
@@ -342,6 +373,7 @@ static void forget(struct slab *slab)
 /* Lock held. What was released may be taken again. */
 static void make_cold(struct slab *slab)
 {
+    size_t cold_before = slab->is_cold;
     for (size_t i = 0; i < (slab->used + 63) / 64; i++) {
         if (slab->chill[i] == 0)
             continue;
@@ -351,6 +383,8 @@ static void make_cold(struct slab *slab)
         slab->is_cold += count;
         slab->chill[i] = 0;
     }
+    if (slab->is_cold > cold_before)
+        unfetch_tops(slab);
     if (slab->used > 0 && slab->is_cold == slab->used)
         forget(slab);
 }

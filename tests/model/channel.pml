@@ -8,7 +8,8 @@
  * of src/coro/chan.h hold whenever the latch is free.
  *
  * CAPACITY, SENDERS, RECEIVERS and EACH are given to spin by -D. BREAK: a close that leaves who waits
- * to receive where they are.
+ * to receive where they are. The closer lets go of the latch after each receiver that it takes: the
+ * most others can see of that.
  */
 #ifndef CAPACITY
 #define CAPACITY 1
@@ -27,7 +28,7 @@
 #define NOBODY 255
 
 byte count;                              /* elements in the buffer */
-bool closed;
+bool closed, has_closed;                 /* no more sends; the closer is done */
 chan senders = [ACTORS] of { byte };     /* who waits to send, in order */
 chan receivers = [ACTORS] of { byte };
 bool ready[ACTORS];                      /* park_ready was called */
@@ -40,7 +41,8 @@ inline check()
     assert(count <= CAPACITY);
     assert(len(receivers) == 0 || (count == 0 && len(senders) == 0));
     assert(len(senders) == 0 || count == CAPACITY);
-    assert(!closed || (len(receivers) == 0 && len(senders) == 0));
+    assert(!closed || len(senders) == 0);
+    assert(!has_closed || len(receivers) == 0);
 }
 
 proctype Sender(byte me)
@@ -121,17 +123,29 @@ proctype Receiver(byte me)
 proctype Closer()
 {
     byte other;
+    bool more = true;
     (ended_senders == SENDERS);
-    atomic {
-        closed = true;
+    closed = true;
+    do
+    :: !more -> break
+    :: more ->
+        atomic {
 #ifndef BREAK
-        do
-        :: len(receivers) > 0 -> receivers ? other; assert(!ready[other]); ready[other] = true
-        :: else -> break
-        od;
-        check()
+            if
+            :: len(receivers) > 0 ->
+                receivers ? other;
+                assert(!ready[other]);
+                ready[other] = true
+            :: else
+            fi;
+            more = len(receivers) > 0;
+            has_closed = !more;
+            check()
+#else
+            more = false
 #endif
-    }
+        }
+    od
 }
 
 init {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "test.h"
@@ -96,4 +97,15 @@ size_t count_mappings(uintptr_t from, uintptr_t to)
     }
     fclose(maps);
     return count;
+}
+
+bool test_kernel_fetches(void)
+{
+    const size_t page = 4096;
+    if (sysconf(_SC_PAGESIZE) != (long)page)
+        return false;
+    char *memory = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bool fetches = memory != MAP_FAILED && madvise(memory, page, 23 /* MADV_POPULATE_WRITE */) == 0;
+    munmap(memory, page);
+    return fetches;
 }

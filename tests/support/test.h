@@ -10,6 +10,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -46,6 +47,9 @@ void child_fail(const char *file, int line, const char *what);
         if (!(condition))                                                                          \
             child_fail(__FILE__, __LINE__, #condition);                                            \
     } while (0)
+
+/* Whether the kernel fetches memory by MADV_POPULATE_WRITE (Linux 5.14), with pages of 4 KB. */
+bool test_kernel_fetches(void);
 
 /*
  * For a test that only a kernel can pass. An emulator of user programs stands in for it, and does
