@@ -603,8 +603,7 @@ static void the_last_receiver_may_free(void **state)
         cmocka_unit_test(elements_go_round_the_buffer), cmocka_unit_test(nil_waits_for_ever),      \
         cmocka_unit_test(an_empty_channel_makes_receivers_wait_and_a_full_one_senders),            \
         cmocka_unit_test(fifo), cmocka_unit_test(waiters_are_served_in_the_order_they_came),       \
-        cmocka_unit_test(close_wakes_all_receivers),                                               \
-        cmocka_unit_test(close_wakes_crowds),                                                      \
+        cmocka_unit_test(close_wakes_all_receivers), cmocka_unit_test(close_wakes_crowds),         \
         cmocka_unit_test(close_is_fatal_to_waiting_senders),                                       \
         cmocka_unit_test(free_is_fatal_while_somebody_waits),                                      \
         cmocka_unit_test(n_senders_and_m_receivers), cmocka_unit_test(a_long_chain),               \

@@ -6,8 +6,8 @@
  *
  * Why: a fault for each OS page costs half a microsecond on a bare machine and may cost thirty
  * times that on a virtual one; asked for many, the kernel takes a quarter of one for each. What is
- * fetched before it is needed is bounded: by a 64th of what is in use, and by 256 KB. A heap of less
- * than half a megabyte fetches nothing, so that a small program stays small.
+ * fetched before it is needed is bounded: by a 64th of what is in use, and by 256 KB. A heap of
+ * less than half a megabyte fetches nothing, so that a small program stays small.
  *
  * Pages that were fetched and are still free are one stretch, `ahead`. They are clean, and no
  * figure counts them. Where the heap goes on elsewhere, or gives memory back, they become dirty
