@@ -34,7 +34,7 @@
 #define FIRST_STACKS 64
 #define BATCH        256u /* stacks that get their guards in one go */
 #define COLOURS      24
-/* Tops of stacks whose memory is fetched in one call, at most, and of what share of those in use. */
+/* Tops of stacks that are fetched in one call: at most, and a share of the stacks in use. */
 #define FETCH_MOST  64u
 #define FETCH_SHARE 16u
 
