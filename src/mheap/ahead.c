@@ -9,9 +9,9 @@
  * fetched before it is needed is bounded: by a 64th of what is in use, and by 256 KB. A heap of
  * less than half a megabyte fetches nothing, so that a small program stays small.
  *
- * Pages that were fetched and are still free are one stretch, `ahead`. They are clean, and no
- * figure counts them. Where the heap goes on elsewhere, or gives memory back, they become dirty
- * ones like all others.
+ * Pages that were fetched and are still free are one stretch, `ahead`. They are clean, but count as
+ * dirty, for they have memory. Where the heap goes on elsewhere, or gives memory back, they become
+ * dirty ones like all others.
  *
  * Invariants: the pages of `ahead` are free and clean, and lie in one run.
  * Locking: the heap's lock. The kernel is asked without it: who takes such a page meanwhile takes
@@ -27,16 +27,9 @@
 
 static struct page_range ahead; /* guarded by the heap's lock */
 
-static void make_dirty(size_t from, size_t to)
-{
-    pages_set_dirty(from, to - from, true);
-    add_free_dirty((long)(to - from));
-}
-
 void ahead_forget(void)
 {
-    if (ahead.from < ahead.to)
-        make_dirty(ahead.from, ahead.to);
+    pages_set_dirty(ahead.from, ahead.to - ahead.from, true);
     ahead = (struct page_range){0, 0};
 }
 
@@ -49,13 +42,15 @@ void ahead_taken(size_t page, size_t end)
 {
     if (GA_LIKELY(end <= ahead.from || page >= ahead.to))
         return;
-    if (page <= ahead.from) {
-        ahead.from = end < ahead.to ? end : ahead.to;
-        return;
+    struct page_range taken = {page > ahead.from ? page : ahead.from,
+                               end < ahead.to ? end : ahead.to};
+    add_free_dirty(-(long)(taken.to - taken.from));
+    if (taken.from > ahead.from) {
+        pages_set_dirty(taken.to, ahead.to - taken.to, true);
+        ahead.to = taken.from;
+    } else {
+        ahead.from = taken.to;
     }
-    if (end < ahead.to)
-        make_dirty(end, ahead.to);
-    ahead.to = page;
 }
 
 /* How far from `page` on pages are clean, at most to `end`. */
@@ -79,6 +74,7 @@ struct page_range ahead_plan(size_t run, size_t pages, size_t object)
     if (from == run)
         ahead_forget();
     ahead = (struct page_range){run, to};
+    add_free_dirty((long)(to - from));
     return (struct page_range){from, to};
 }
 

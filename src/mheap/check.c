@@ -101,6 +101,7 @@ static void check_locked(void)
         page += span->pages;
     }
     require(sums.runs == count_binned(), "runs and bins differ in number", sums.runs);
+    sums.free_dirty += sums.ahead << HEAP_PAGE_SHIFT;
     require(sums.free_dirty == mheap.stats.free_dirty, "free dirty bytes are miscounted", 0);
     require(sums.ahead == ahead_now().to - ahead_now().from, "fetched ahead of nothing free",
             ahead_now().from);

@@ -80,7 +80,7 @@ struct page_range ahead_plan(size_t run, size_t pages, size_t object);
 void ahead_fetch(struct page_range range);
 /* Pages were taken out of a run. */
 void ahead_taken(size_t page, size_t end);
-/* What was fetched and isn't in use is dirty from now on, and counted. */
+/* What was fetched and isn't in use is dirty from now on. */
 void ahead_forget(void);
 /* What it is now, for checks. */
 struct page_range ahead_now(void);

@@ -264,7 +264,7 @@ size_t mheap_take_peak(void);
 struct mheap_stats {
     size_t mapped;     /* bytes of heap mapped */
     size_t in_use;     /* bytes in spans */
-    size_t free_dirty; /* bytes of free pages not released */
+    size_t free_dirty; /* bytes of free pages that have memory */
     size_t large;      /* bytes in large blocks */
     size_t large_blocks;
     size_t meta;                /* bytes mapped for metadata, tables and records */
