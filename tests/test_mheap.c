@@ -524,6 +524,8 @@ static size_t resident_of(const struct span *span)
 static struct span *begin_clean(void)
 {
     struct span *ballast = large(32 << 20 >> HEAP_PAGE_SHIFT);
+    uintptr_t start = mheap_page_address(mheap_view.start);
+    os_advise_huge(start, mheap_page_address(mheap_end()) - start, false);
     mheap_release(SIZE_MAX / 2);
     assert_int_equal(stats_now().free_dirty, 0);
     return ballast;
@@ -533,9 +535,9 @@ static void fresh_spans_have_memory_before_they_are_touched(void **state)
 {
     enum { SPANS = 100, MOST = 256 << 10 };
     static struct span *spans[SPANS];
+    NEEDS_A_KERNEL();
     if (!test_kernel_fetches())
         skip();
-    NEEDS_A_KERNEL();
     struct span *ballast = begin_clean();
     uintptr_t end = 0;
     for (size_t i = 0; i < SPANS; i++) {
@@ -560,6 +562,8 @@ static void fresh_spans_have_memory_before_they_are_touched(void **state)
 static void what_may_stay_untouched_is_not_fetched(void **state)
 {
     NEEDS_A_KERNEL();
+    if (os_page_size() != 4096)
+        skip();
     struct span *ballast = begin_clean();
     struct span *object = mheap_alloc_span(size_class_of(100000)), *block = large(300);
     assert_int_equal(resident_of(object), 0);
@@ -572,6 +576,7 @@ static void what_may_stay_untouched_is_not_fetched(void **state)
 /* What was fetched for a place that the heap then leaves is counted, and goes back. */
 static void what_was_fetched_in_vain_is_dirty(void **state)
 {
+    NEEDS_A_KERNEL();
     if (!test_kernel_fetches())
         skip();
     struct span *ballast = begin_clean();
@@ -588,6 +593,49 @@ static void what_was_fetched_in_vain_is_dirty(void **state)
     mheap_free_span(span);
     mheap_free_large(ballast);
 }
+
+/* Clean pages that come to lie before the stretch are fetched, it isn't fetched again. */
+static void a_stretch_may_be_met_from_before(void **state)
+{
+    NEEDS_A_KERNEL();
+    if (!test_kernel_fetches())
+        skip();
+    int owner;
+    struct span *ballast = begin_clean();
+    struct span *span = mheap_alloc_span(size_class_of(64));
+    struct page_range ahead = ahead_now();
+    struct span *owned = mheap_alloc_owned(2, HEAP_PAGE, SPAN_HARDENED, &owner);
+    assert_int_equal(owned->page, ahead.from);
+    mheap_free_owned(owned, false);
+    mheap_check();
+    struct span *again = mheap_alloc_span(size_class_of(64));
+    assert_int_equal(again->page, ahead.from);
+    mheap_check();
+    mheap_release(SIZE_MAX / 2);
+    assert_int_equal(stats_now().free_dirty, 0);
+    mheap_check();
+    mheap_free_span(again);
+    mheap_free_span(span);
+    mheap_free_large(ballast);
+}
+
+#ifdef GOALLOC_DEBUG
+static void a_refused_fetch_counts_nothing(void **state)
+{
+    NEEDS_A_KERNEL();
+    if (os_page_size() != 4096)
+        skip();
+    struct span *ballast = begin_clean();
+    refuse(OS_FAULT_FETCH);
+    struct span *span = mheap_alloc_span(size_class_of(64));
+    refuse(0);
+    assert_int_equal(stats_now().free_dirty, 0);
+    assert_int_equal(resident_of(span), 0);
+    mheap_check();
+    mheap_free_span(span);
+    mheap_free_large(ballast);
+}
+#endif
 
 /* --- Zero pages and releasing --- */
 
@@ -1241,6 +1289,10 @@ int main(void)
         ON_A_HEAP(fresh_spans_have_memory_before_they_are_touched),
         ON_A_HEAP(what_may_stay_untouched_is_not_fetched),
         ON_A_HEAP(what_was_fetched_in_vain_is_dirty),
+        ON_A_HEAP(a_stretch_may_be_met_from_before),
+#ifdef GOALLOC_DEBUG
+        ON_A_HEAP(a_refused_fetch_counts_nothing),
+#endif
         ON_A_HEAP(a_long_free_runs_span_structs_are_released_too),
         ON_A_HEAP(a_run_is_released_from_its_end),
         ON_A_HEAP(of_long_runs_the_lowest_is_taken),

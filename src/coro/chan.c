@@ -269,10 +269,11 @@ GA_EXPORT int ga_chan_try_recv(struct ga_channel *channel, void *element)
 /* Receivers that are taken for one hold of the latch: others look for it meanwhile. */
 #define CLOSED_AT_ONCE 256
 
-/* Latch held. Those that wait first in a queue, linked by `next`. */
-static struct sudog *take_some(struct queue *queue, size_t most)
+/* Latch held. `first`, if there is one, and those that wait before others in a queue, linked by
+ * `next`. */
+static struct sudog *take_some(struct queue *queue, struct sudog *first, size_t most)
 {
-    struct sudog *some = NULL, **end = &some;
+    struct sudog *some = first, **end = first ? &first->next : &some;
     for (struct sudog *sudog; most > 0 && (sudog = queue_take(queue)); most--) {
         *end = sudog;
         end = &sudog->next;
@@ -300,8 +301,8 @@ static void wake_senders(struct sudog *senders)
 
 /*
  * From the first release of the latch on everyone finds it closed: nobody comes to wait any more.
- * Once the last receiver has been taken the channel's latch is left alone: those who are woken then
- * may free it.
+ * Those who are woken may free the channel once they all were. So its latch is only taken again for
+ * one that has been taken off the queue, and isn't woken yet.
  */
 GA_EXPORT void ga_chan_close(struct ga_channel *channel)
 {
@@ -314,16 +315,16 @@ GA_EXPORT void ga_chan_close(struct ga_channel *channel)
     }
     /* Release: who sees it closed without the latch sees what came before. */
     atomic_store_explicit(&channel->closed, true, memory_order_release);
-    struct sudog *senders = take_some(&channel->senders, SIZE_MAX);
-    struct sudog *receivers = take_some(&channel->receivers, CLOSED_AT_ONCE);
-    while (queue_first(&channel->receivers)) {
+    struct sudog *senders = take_some(&channel->senders, NULL, SIZE_MAX), *next = NULL;
+    for (;;) {
+        struct sudog *receivers = take_some(&channel->receivers, next, CLOSED_AT_ONCE);
+        next = queue_take(&channel->receivers);
         latch_release(&channel->latch);
         wake_receivers(channel, receivers);
+        if (!next)
+            break;
         latch_acquire(&channel->latch);
-        receivers = take_some(&channel->receivers, CLOSED_AT_ONCE);
     }
-    latch_release(&channel->latch);
-    wake_receivers(channel, receivers);
     wake_senders(senders);
 }
 

@@ -62,6 +62,7 @@ static struct {
     struct slab all[SLABS_MAX];
     atomic_uint count;   /* release, once the slab is filled in */
     enum os_guard guard; /* what guards are made of; guarded by the lock */
+    bool unfetchable;    /* the kernel won't fetch tops; guarded by the lock */
 } slabs;
 
 /* For the debugger; the words of layout.h. */
@@ -252,10 +253,10 @@ static void fetch_tops(struct slab *slab)
     size_t count = (index - slab->is_cold) / FETCH_SHARE;
     count = count < FETCH_MOST ? count : FETCH_MOST;
     count = count < room ? count : room;
-    if (count < 2)
+    if (count < 2 || slabs.unfetchable)
         return;
     uintptr_t top = slab->base + (index + 1) * slab->stride;
-    os_fetch_pages(top - os_page_size(), slab->stride, count);
+    slabs.unfetchable = !os_fetch_pages(top - os_page_size(), slab->stride, count);
     slab->fetched = index + count;
 }
 

@@ -70,13 +70,14 @@ void advise_mapping(uintptr_t address, size_t size);
 /* Puts fresh memory in the place of a mapping of ours. */
 bool map_over(uintptr_t address, size_t size);
 
-/* --- ahead.c; lock held, but for ahead_fetch --- */
+/* --- ahead.c; lock held --- */
 
 struct page_range {
     size_t from, to;
 };
 /* Which pages to fetch when `pages` for objects of a size are taken from a run's front. */
 struct page_range ahead_plan(size_t run, size_t pages, size_t object);
+/* And then, once they were taken. */
 void ahead_fetch(struct page_range range);
 /* Pages were taken out of a run. */
 void ahead_taken(size_t page, size_t end);

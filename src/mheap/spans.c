@@ -84,15 +84,15 @@ static struct span *alloc_span(unsigned class, bool apart, bool typed)
 {
     size_t pages = size_classes[class].pages;
     struct span *span = NULL;
-    struct page_range fetch = {0, 0};
     bool dirty = true;
     lock_acquire(&mheap.lock);
     size_t run = run_find(pages);
     if (!run && grow_heap(pages))
         run = run_find(pages);
     if (run) {
-        fetch = ahead_plan(run, pages, size_classes[class].size);
+        struct page_range fetch = ahead_plan(run, pages, size_classes[class].size);
         run_take(run, 0, pages);
+        ahead_fetch(fetch);
         dirty = pages_count_dirty(run, pages) > 0;
         span = span_init(run, pages, SPAN_SMALL, class);
         span->noscan = apart && !typed;
@@ -102,7 +102,6 @@ static struct span *alloc_span(unsigned class, bool apart, bool typed)
     }
     lock_release(&mheap.lock);
     if (span) {
-        ahead_fetch(fetch);
         init_bits(span);
         span->zero = dirty ? 0 : ~UINT64_C(0);
     }

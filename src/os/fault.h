@@ -16,6 +16,7 @@ enum os_fault_kind {
     OS_FAULT_MADVISE = 2,
     OS_FAULT_MREMAP = 4,
     OS_FAULT_MPROTECT = 8,
+    OS_FAULT_FETCH = 16, /* madvise as well, but nothing depends on it */
 };
 
 #ifdef GOALLOC_DEBUG

@@ -83,11 +83,15 @@ bool os_release(uintptr_t address, size_t size)
     return os_syscall(SYS_madvise, (long)address, (long)size, MADV_DONTNEED, 0, 0, 0) == 0;
 }
 
-void os_fetch(uintptr_t address, size_t size)
+bool os_fetch(uintptr_t address, size_t size)
 {
-    if (os_fault_now(OS_FAULT_MADVISE))
-        return;
-    os_syscall(SYS_madvise, (long)address, (long)size, MADV_POPULATE_WRITE, 0, 0, 0);
+    static bool unknown; /* to this kernel; the same for all who find it out */
+    if (GA_LOAD_ANY(unknown) || os_fault_now(OS_FAULT_FETCH))
+        return false;
+    long got = os_syscall(SYS_madvise, (long)address, (long)size, MADV_POPULATE_WRITE, 0, 0, 0);
+    if (got == -EINVAL)
+        GA_STORE_ANY(unknown, true);
+    return got == 0;
 }
 
 bool os_move_pages(uintptr_t from, uintptr_t to, size_t size)

@@ -30,8 +30,8 @@ void os_unmap(uintptr_t address, size_t size);
 /* Gives the memory back and keeps the address; the pages read as zero afterwards. */
 bool os_release(uintptr_t address, size_t size);
 /* Fetches memory for pages that are about to be written: one call instead of a fault for each page.
- * Advice: where the kernel can't (before 5.14, or short of memory), the faults come later. */
-void os_fetch(uintptr_t address, size_t size);
+ * false: it can't (before 5.14, or short of memory); the faults come later, as ever. */
+bool os_fetch(uintptr_t address, size_t size);
 /* Moves the pages at `from` to `to` without copying; `from` stays mapped and reads as zero. Both
  * are mappings of ours. false: nothing was moved, but `to` may not be mapped any more. */
 bool os_move_pages(uintptr_t from, uintptr_t to, size_t size);
@@ -102,8 +102,8 @@ enum os_guard {
  * `guard` says. Returns the way by which the last was made. */
 enum os_guard os_guard_pages(uintptr_t first, size_t stride, size_t count, enum os_guard guard);
 
-/* os_fetch for a page at each of `count` places, `stride` apart. */
-void os_fetch_pages(uintptr_t first, size_t stride, size_t count);
+/* The same for a page at each of `count` places, `stride` apart (Linux 6.13). */
+bool os_fetch_pages(uintptr_t first, size_t stride, size_t count);
 
 /* --- Barriers in all of the process's threads at once --- */
 bool os_barrier_prepare(void); /* false: this kernel hasn't got them */

@@ -82,20 +82,25 @@ static bool advise_together(int self, const struct places *all, int advice)
     return true;
 }
 
-static bool advise(const struct places *all, int advice)
+static bool advise_as_one(const struct places *all, int advice)
 {
     long self = os_syscall(SYS_pidfd_open, os_syscall(SYS_getpid, 0, 0, 0, 0, 0, 0), 0, 0, 0, 0, 0);
-    bool done = self >= 0 && advise_together((int)self, all, advice);
-    if (self >= 0)
-        os_syscall(SYS_close, self, 0, 0, 0, 0, 0);
-    return done || advise_each(all, advice);
+    if (self < 0)
+        return false;
+    bool done = advise_together((int)self, all, advice);
+    os_syscall(SYS_close, self, 0, 0, 0, 0, 0);
+    return done;
 }
 
-void os_fetch_pages(uintptr_t first, size_t stride, size_t count)
+bool os_fetch_pages(uintptr_t first, size_t stride, size_t count)
 {
-    if (os_fault_now(OS_FAULT_MADVISE))
-        return;
-    advise(&(struct places){first, stride, count, os_page_size()}, MADV_POPULATE_WRITE);
+    struct places all = {first, stride, count, os_page_size()};
+    return !os_fault_now(OS_FAULT_FETCH) && advise_as_one(&all, MADV_POPULATE_WRITE);
+}
+
+static bool guard_by_advice(const struct places *all)
+{
+    return advise_as_one(all, MADV_GUARD_INSTALL) || advise_each(all, MADV_GUARD_INSTALL);
 }
 
 static bool protect(const struct places *all)
@@ -110,7 +115,7 @@ static bool protect(const struct places *all)
 enum os_guard os_guard_pages(uintptr_t first, size_t stride, size_t count, enum os_guard guard)
 {
     struct places all = {first, stride, count, os_page_size()};
-    if (guard == OS_GUARD_ADVICE && advise(&all, MADV_GUARD_INSTALL))
+    if (guard == OS_GUARD_ADVICE && guard_by_advice(&all))
         return OS_GUARD_ADVICE;
     return protect(&all) ? OS_GUARD_PROTECT : OS_GUARD_NONE;
 }

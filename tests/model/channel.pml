@@ -33,7 +33,7 @@ chan senders = [ACTORS] of { byte };     /* who waits to send, in order */
 chan receivers = [ACTORS] of { byte };
 bool ready[ACTORS];                      /* park_ready was called */
 bool success[ACTORS];
-byte sent, received, ended_senders;
+byte sent, received, ended_senders, ended_receivers;
 
 /* The latch is free at the end of each of these. */
 inline check()
@@ -117,34 +117,38 @@ proctype Receiver(byte me)
         :: else
         fi
     :: else -> break
-    od
+    od;
+    ended_receivers++
 }
 
 proctype Closer()
 {
-    byte other;
-    bool more = true;
+    byte other = NOBODY, next = NOBODY;
     (ended_senders == SENDERS);
-    closed = true;
-    do
-    :: !more -> break
-    :: more ->
-        atomic {
+    atomic {
+        closed = true;
 #ifndef BREAK
-            if
-            :: len(receivers) > 0 ->
-                receivers ? other;
-                assert(!ready[other]);
-                ready[other] = true
-            :: else
-            fi;
-            more = len(receivers) > 0;
-            has_closed = !more;
-            check()
-#else
-            more = false
+        if
+        :: len(receivers) > 0 -> receivers ? next
+        :: else
+        fi
 #endif
+    }
+    do
+    :: next == NOBODY -> break
+    :: else ->
+        atomic {
+            /* The latch is taken again: somebody who is still to be woken keeps the channel. */
+            assert(ended_receivers < RECEIVERS);
+            other = next;
+            next = NOBODY;
+            if
+            :: len(receivers) > 0 -> receivers ? next
+            :: else -> has_closed = true
+            fi;
+            check()
         }
+        atomic { assert(!ready[other]); ready[other] = true }
     od
 }
 
