@@ -18,7 +18,7 @@ WORDS = ("version words slabs slab_count slab_size base_at used_at cold_at strid
          "colours sp_at status_at reason_at id_at name_at site_at main reasons forks_at forks").split()
 # What coro_switch saves, by processor: register -> word; then how many words.
 FRAMES = {
-    "i386:x86-64": ({"rip": 0, "r15": 2, "r14": 3, "r13": 4, "r12": 5, "rbx": 6, "rbp": 7}, 8, "rsp"),
+    "i386:x86-64": ({"rip": 0, "rbp": 2}, 3, "rsp"),
     "aarch64": (dict({"x%d" % (19 + i): i for i in range(12)}, pc=11), 22, "sp"),
 }
 

@@ -13,7 +13,7 @@ void coro_call_on_saved(void *sp, void (*function)(void *), void *argument);
 
 #if defined(__x86_64__)
 void coro_switch(void); /* not a function to call */
-#define FRAME_WORDS   8
+#define FRAME_WORDS   3
 #define FRAME_PC      0
 #define FRAME_CONTROL 1
 /* The initial rounding modes and masks: mxcsr, and the x87's control word above it. */
@@ -28,22 +28,21 @@ void coro_switch(void); /* not a function to call */
 #define FRAME_LOST_512
 #endif
 
-/* Saves the caller's stack, and goes on with the one saved in `to`, which gets `machine`. What a
- * call may change is lost. Only from a function that calls others: it pushes below the stack. */
+/* Saves the caller's stack, and goes on with the one saved in `to`, which gets `machine`. All
+ * registers but rbp are lost. Only from a function that calls others: it pushes below the stack. */
 GA_INLINE struct machine *frame_switch(void **save, void *to, struct machine *machine)
 {
-    struct machine *mine;
     __asm__ volatile("leaq 1f(%%rip), %%rcx\n\t"
                      "jmp coro_switch\n"
                      "1:"
-                     : "=a"(mine), "+D"(save), "+S"(to), "+d"(machine)
+                     : "+D"(save), "+S"(to), "+d"(machine)
                      :
-                     : "rcx", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
-                       "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
-                       "xmm14", "xmm15", "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)",
-                       "st(7)", "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7", "cc",
-                       "memory" FRAME_LOST_512);
-    return mine;
+                     : "rax", "rcx", "rbx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+                       "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
+                       "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "st", "st(1)",
+                       "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)", "mm0", "mm1", "mm2",
+                       "mm3", "mm4", "mm5", "mm6", "mm7", "cc", "memory" FRAME_LOST_512);
+    return machine;
 }
 
 #elif defined(__aarch64__)

@@ -225,9 +225,10 @@ struct scheduler {
     atomic_uint state;                  /* enum scheduler_state; release when it runs */
     bool fences;            /* no membarrier: machines run barriers. See sched_barrier */
     bool alone;             /* there has been one proc only: nobody steals. See queue_end_alone */
-    bool migrate;           /* GOALLOC=migrate: every switch changes the thread. Constant */
     bool spins;             /* there is another processor to wait for. Constant */
+    bool migrate;           /* GOALLOC=migrate: every switch changes the thread. Constant */
     bool annotated;         /* a sanitizer wants to know. Constant */
+    bool watched;           /* one of the last two; most programs pass one test for both. Constant */
     atomic_uint daemons;    /* living, and counted nowhere else; relaxed */
     unsigned forks;         /* of this process and its parents */
     bool main_ended;        /* the first thread called ga_exit */

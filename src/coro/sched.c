@@ -194,11 +194,11 @@ void sched_ready(struct machine *machine, struct waiter *waiter)
         sched_wake_idle();
 }
 
-GA_INLINE void push_tail(struct machine *machine, struct waiter *waiter)
+GA_INLINE void push_tail(struct machine *machine, struct waiter *waiter, bool migrate)
 {
     struct proc *proc = machine_proc(machine);
     waiter_set_status(waiter, WAITER_RUNNABLE);
-    if (GA_LIKELY(proc && !sched.migrate)) {
+    if (GA_LIKELY(proc && !migrate)) {
         queue_push(proc, waiter);
     } else {
         queue_global_push(waiter);
@@ -209,7 +209,7 @@ GA_INLINE void push_tail(struct machine *machine, struct waiter *waiter)
 bool sched_push_tail(struct waiter *waiter, void *unused)
 {
     (void)unused;
-    push_tail(machine_self(), waiter);
+    push_tail(machine_self(), waiter, sched.migrate);
     return true;
 }
 
@@ -221,13 +221,30 @@ GA_INLINE void count_tick(struct proc *proc)
                           memory_order_relaxed);
 }
 
+/* Others' turn has come: without any on the global queue or among the timers those are who waits
+ * in the ring. NULL: the machine's own stack has to see to it. */
+static GA_NOINLINE struct waiter *pick_other(struct proc *proc)
+{
+    if (atomic_load_explicit(&sched.queued, memory_order_relaxed) > 0 ||
+        timers_next(proc->timers) != INT64_MAX ||
+        proc->index >= atomic_load_explicit(&sched.proc_count, memory_order_relaxed))
+        return NULL;
+    proc->countdown = GLOBAL_TICKS;
+    struct waiter *next = queue_pop_first(proc);
+    return next ? next : queue_pop(proc);
+}
+
 /* Whom to switch to directly; NULL: the machine's own stack has to see to it. */
-GA_INLINE struct waiter *pick(struct machine *machine)
+GA_INLINE struct waiter *pick(struct machine *machine, bool migrate)
 {
     struct proc *proc = machine_proc(machine);
-    if (GA_UNLIKELY(!proc || --proc->countdown <= 0 || machine->locked || sched.migrate))
+    if (GA_UNLIKELY(!proc || machine->locked || migrate))
         return NULL;
-    struct waiter *next = queue_pop(proc);
+    struct waiter *next;
+    if (GA_UNLIKELY(--proc->countdown <= 0))
+        next = pick_other(proc);
+    else
+        next = queue_pop(proc);
     if (GA_UNLIKELY(next && next->pinned)) {
         machine->picked = next;
         return NULL;
@@ -252,7 +269,7 @@ GA_INLINE void restore_globals(const struct machine *machine, const struct waite
 }
 
 /* What the one that left wants done. It may run elsewhere before this returns. */
-GA_INLINE void settle(struct machine *machine)
+GA_INLINE void settle(struct machine *machine, bool migrate)
 {
     struct waiter *previous = machine->previous;
     park_commit *commit = machine->commit;
@@ -260,31 +277,31 @@ GA_INLINE void settle(struct machine *machine)
         return;
     machine->commit = NULL;
     if (commit == sched_push_tail)
-        push_tail(machine, previous);
+        push_tail(machine, previous, migrate);
     else if (GA_UNLIKELY(!commit(previous, machine->commit_argument)))
         sched_ready(machine, previous);
 }
 
-GA_INLINE void arrive(struct machine *machine)
+GA_INLINE void arrive(struct machine *machine, bool watched)
 {
     struct waiter *self = machine->current;
-    if (GA_UNLIKELY(sched.annotated))
+    if (watched && sched.annotated)
         annotate_arrive(&self->fiber, machine->left);
-    settle(machine);
+    settle(machine, watched && sched.migrate);
     restore_globals(machine, self);
 }
 
 void sched_arrive(struct machine *machine)
 {
-    arrive(machine);
+    arrive(machine, sched.watched);
 }
 
 /* The switch itself, and what sanitizers are told of it; nothing may come between. */
 GA_INLINE struct machine *switch_to(struct machine *machine, struct waiter *self,
-                                    struct waiter *next)
+                                    struct waiter *next, bool watched)
 {
     void *sp = next ? next->sp : machine->scheduler_sp;
-    if (GA_UNLIKELY(sched.annotated)) {
+    if (watched && sched.annotated) {
         machine->left = &self->fiber;
         annotate_leave(&self->fiber, next ? &next->fiber : &machine->fiber,
                        waiter_status(self) == WAITER_NONE);
@@ -292,20 +309,34 @@ GA_INLINE struct machine *switch_to(struct machine *machine, struct waiter *self
     return frame_switch(&self->sp, sp, machine);
 }
 
-struct machine *sched_leave(struct machine *machine, park_commit *commit, void *argument)
+GA_INLINE struct machine *leave(struct machine *machine, park_commit *commit, void *argument,
+                                bool watched)
 {
     struct waiter *self = machine->current;
     save_globals(machine, self);
     machine->previous = self;
     machine->commit = commit;
     machine->commit_argument = argument;
-    struct waiter *next = pick(machine);
+    struct waiter *next = pick(machine, watched && sched.migrate);
     machine->current = next;
     if (GA_LIKELY(next != NULL))
         waiter_set_status(next, WAITER_RUNNING);
-    machine = switch_to(machine, self, next);
-    arrive(machine);
+    machine = switch_to(machine, self, next, watched);
+    arrive(machine, watched);
     return machine;
+}
+
+static GA_NOINLINE struct machine *leave_watched(struct machine *machine, park_commit *commit,
+                                                 void *argument)
+{
+    return leave(machine, commit, argument, true);
+}
+
+struct machine *sched_leave(struct machine *machine, park_commit *commit, void *argument)
+{
+    if (GA_UNLIKELY(sched.watched))
+        return leave_watched(machine, commit, argument);
+    return leave(machine, commit, argument, false);
 }
 
 /* From the machine's own stack. */
@@ -585,7 +616,7 @@ void sched_run(struct machine *machine)
     if (GA_UNLIKELY(sched.annotated && machine->commit))
         annotate_arrive(&machine->fiber, machine->left);
     for (;;) {
-        settle(machine);
+        settle(machine, sched.migrate);
         struct waiter *next;
         if (GA_UNLIKELY(machine->locked)) {
             next = wait_for_pinned(machine);

@@ -113,6 +113,7 @@ static bool start(void)
     sched.fences = !os_barrier_prepare();
     sched.annotated = annotate_wanted();
     sched.migrate = options.migrate;
+    sched.watched = sched.annotated || sched.migrate;
     sched.trace = wanted_trace();
     sched.spins = os_processors() > 1;
     if (sched.migrate && count < 2)
