@@ -223,17 +223,17 @@ struct scheduler {
     _Atomic(uint64_t) foreign_ended;    /* the same, release */
     _Atomic(uint64_t) last_id;          /* the highest id given or set aside; relaxed */
     atomic_uint state;                  /* enum scheduler_state; release when it runs */
-    bool fences;            /* no membarrier: machines run barriers. See sched_barrier */
-    bool alone;             /* there has been one proc only: nobody steals. See queue_end_alone */
-    bool spins;             /* there is another processor to wait for. Constant */
-    bool migrate;           /* GOALLOC=migrate: every switch changes the thread. Constant */
-    bool annotated;         /* a sanitizer wants to know. Constant */
-    bool watched;           /* one of the last two; most programs pass one test for both. Constant */
-    atomic_uint daemons;    /* living, and counted nowhere else; relaxed */
-    unsigned forks;         /* of this process and its parents */
-    bool main_ended;        /* the first thread called ga_exit */
-    unsigned trace;         /* milliseconds between lines of schedtrace; 0: none. Constant */
-    struct waiter *main;    /* the first thread's, or NULL */
+    bool fences;         /* no membarrier: machines run barriers. See sched_barrier */
+    bool alone;          /* there has been one proc only: nobody steals. See queue_end_alone */
+    bool spins;          /* there is another processor to wait for. Constant */
+    bool migrate;        /* GOALLOC=migrate: every switch changes the thread. Constant */
+    bool annotated;      /* a sanitizer wants to know. Constant */
+    bool watched;        /* one of the last two; most programs pass one test for both. Constant */
+    atomic_uint daemons; /* living, and counted nowhere else; relaxed */
+    unsigned forks;      /* of this process and its parents */
+    bool main_ended;     /* the first thread called ga_exit */
+    unsigned trace;      /* milliseconds between lines of schedtrace; 0: none. Constant */
+    struct waiter *main; /* the first thread's, or NULL */
     _Atomic(int64_t) clock; /* the monitor's last reading, for reports */
 };
 extern GA_HIDDEN struct scheduler sched;
@@ -478,6 +478,13 @@ GA_INLINE void waiter_fetch(const struct waiter *waiter)
     __builtin_prefetch((const void *)(address - GA_CACHE_LINE));
     __builtin_prefetch((const void *)address);
     __builtin_prefetch((const void *)(address + GA_CACHE_LINE));
+}
+
+/* What a switch to one that was parked touches. */
+GA_INLINE void waiter_fetch_parked(const struct waiter *waiter)
+{
+    __builtin_prefetch(waiter);
+    __builtin_prefetch(&waiter->cxx);
 }
 
 /* A counter that one thread writes and others read. */

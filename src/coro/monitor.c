@@ -27,6 +27,7 @@
 #define SLICE        (10 * MILLISECOND)
 #define SITS_LONG    (100 * MILLISECOND)
 #define TRIM_EVERY   (500 * MILLISECOND)
+#define PROVE_EVERY  (20 * MILLISECOND)
 #define IDLE_ROUNDS  5
 #define THREAD_STACK ((size_t)256 << 10)
 
@@ -36,6 +37,7 @@ static struct {
     atomic_bool dump;   /* by a signal */
     int64_t interval;   /* the thread's own, as are the following */
     int64_t trimmed_at;
+    int64_t proved_at;
     int64_t traced_at;
     unsigned idle_rounds;
 } monitor;
@@ -175,6 +177,15 @@ static void trim(int64_t now)
     monitor.trimmed_at = now;
 }
 
+/* Each time it touches all descriptors that somebody waits for, in others' caches. */
+static void prove(int64_t now)
+{
+    if (now - monitor.proved_at < PROVE_EVERY)
+        return;
+    netpoll_prove();
+    monitor.proved_at = now;
+}
+
 static void trace(int64_t now)
 {
     if (!sched.trace || now - monitor.traced_at < sched.trace * MILLISECOND)
@@ -200,7 +211,7 @@ static void look(void)
     run_overdue(now);
     bool waits = look_at_procs(now);
     netpoll_if_late(now);
-    netpoll_prove();
+    prove(now);
     trim(now);
     trace(now);
     monitor.interval = waits ? SHORTEST : monitor.interval * 2;

@@ -8,7 +8,7 @@
  *           0     8               16    24
  *
  * The other registers that the ABI asks callees to keep are lost to frame_switch's caller, and so
- * are in its frame already: once, not twice (a round of two yields 16.7 -> %s ns).
+ * are in its frame already: once, not twice (a round of two yields 17.0 -> 15.8 ns).
  *
  * It is neither called nor does it return: the processor predicts returns from a stack of its own,
  * which either would leave out of step for all the callers on the way back (a switch by call and
