@@ -100,16 +100,8 @@
 #define GA_ADD_IN_PLACE(where, bytes) ((where) = (void *)((char *)(where) + (bytes)))
 #endif
 
-/*
- * Makes the compiler forget what it knows of an index, so that each access computes its own address
- * from it, for nothing, rather than share one computed beforehand. It and the thread's cache are
- * kept out of rax, where malloc's result belongs.
- */
-#if defined(__x86_64__)
-#define GA_FORGET(index) __asm__("" : "+c"(index))
-#else
-#define GA_FORGET(index) __asm__("" : "+r"(index))
-#endif
+/* Makes the compiler forget what it knows of a value. */
+#define GA_FORGET(value) __asm__("" : "+r"(value))
 
 /*
  * The address of a thread-local variable through the thread pointer, read anew at each use.
@@ -123,10 +115,20 @@
  */
 #if defined(GOALLOC_PLAIN_TLS)
 #define GA_TLS_LOAD(out, symbol)    ((out) = (symbol))
+#define GA_TLS_ADD(to, symbol)      ((to) += (uintptr_t)(symbol))
 #define GA_TLS_STORE(symbol, value) ((symbol) = (value))
 #elif defined(__x86_64__)
 #define GA_TLS_LOAD(out, symbol)                                                                   \
     __asm__ volatile("movq " #symbol "@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=d"(out))
+/* to += the variable, in as many instructions; kept out of rax, where malloc's result belongs. */
+#define GA_TLS_ADD(to, symbol)                                                                     \
+    do {                                                                                           \
+        void *ga_tls_offset_;                                                                      \
+        __asm__ volatile("movq " #symbol "@gottpoff(%%rip), %1\n\taddq %%fs:(%1), %0"              \
+                         : "+c"(to), "=&r"(ga_tls_offset_)                                         \
+                         :                                                                         \
+                         : "cc");                                                                  \
+    } while (0)
 #define GA_TLS_STORE(symbol, value)                                                                \
     do {                                                                                           \
         void *ga_tls_offset_;                                                                      \
@@ -144,6 +146,12 @@
                          "mrs %0, tpidr_el0\n\t"                                                   \
                          "ldr %0, [%0, %1]"                                                        \
                          : "=&r"(out), "=&r"(ga_tls_offset_));                                     \
+    } while (0)
+#define GA_TLS_ADD(to, symbol)                                                                     \
+    do {                                                                                           \
+        void *ga_tls_value_;                                                                       \
+        GA_TLS_LOAD(ga_tls_value_, symbol);                                                        \
+        (to) += (uintptr_t)ga_tls_value_;                                                          \
     } while (0)
 #define GA_TLS_STORE(symbol, value)                                                                \
     do {                                                                                           \

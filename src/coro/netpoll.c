@@ -123,8 +123,12 @@ static struct descriptor *make_chunk(unsigned index)
 {
     lock_acquire(&poller.lock);
     struct descriptor *chunk = atomic_load_explicit(&poller.chunks[index], memory_order_relaxed);
-    if (!chunk && (chunk = coro_alloc(CHUNK * sizeof(*chunk), true)))
+    /* One more, and rounded up: a sanitizer's malloc knows of no cache lines. Never freed. */
+    void *memory = chunk ? NULL : coro_alloc((CHUNK + 1) * sizeof(*chunk), true);
+    if (memory) {
+        chunk = (struct descriptor *)round_up((uintptr_t)memory, GA_CACHE_LINE);
         atomic_store_explicit(&poller.chunks[index], chunk, memory_order_release);
+    }
     lock_release(&poller.lock);
     return chunk;
 }

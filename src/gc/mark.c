@@ -2,7 +2,7 @@
 /*
  * mark.c: from words to objects, and on.
  *
- *   word --in the heap?--> page --class byte--> object --mark bit was clear?--> its span is queued
+ *   word --in the heap?--> page --class entry--> object --mark bit was clear?--> its span is queued
  *
  * Place: roots.c brings words; cycle.c has the queue drained. Reads src/mheap's tables.
  *
@@ -36,7 +36,7 @@ static struct {
     size_t first_page, pages;       /* of the heap, for this cycle */
     uint32_t low, high_range;       /* upper halves of its addresses: low .. low + high_range */
     uintptr_t records, records_end; /* the span structs */
-    const uint8_t *classes;
+    const uint16_t *classes;
     uint32_t *queue; /* first pages of spans */
     size_t capacity; /* a power of two */
     size_t head, tail;
@@ -137,7 +137,7 @@ static size_t object_index(size_t class, size_t offset)
     return row->objects == 1 ? 0 : ((offset & ~(MIN_ALIGN - 1)) * row->inverse) >> 32;
 }
 
-/* Class 0: a large block, or one of those whose pages have no class byte; or nothing. */
+/* Class 0: a large block, or one of those whose pages have no class entry; or nothing. */
 static GA_NOINLINE void mark_unclassed(uintptr_t word)
 {
     const struct span *span = mheap_span_of((const void *)word);
@@ -168,7 +168,7 @@ static inline void mark_word(uintptr_t word)
         return;
     if (GA_UNLIKELY(!(word & (HEAP_PAGE - 1))))
         mark_before(word);
-    size_t class = marker.classes[page];
+    size_t class = marker.classes[page] / SIZE_CLASS_OFFSET;
     if (class == 0) {
         mark_unclassed(word);
         return;
@@ -196,8 +196,8 @@ void mark_leaf(void *object, void *context)
     (void)context;
     size_t page = (uintptr_t)object >> HEAP_PAGE_SHIFT;
     uint32_t first = first_page_of(page);
-    size_t index =
-        object_index(marker.classes[page], (uintptr_t)object - mheap_page_address(first));
+    size_t class = marker.classes[page] / SIZE_CLASS_OFFSET;
+    size_t index = object_index(class, (uintptr_t)object - mheap_page_address(first));
     struct span_marks *marks = marks_of(first);
     marks->mark[index / 64] |= UINT64_C(1) << index % 64;
     marks->scan[index / 64] |= UINT64_C(1) << index % 64;

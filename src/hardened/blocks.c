@@ -159,7 +159,7 @@ void *hardened_malloc(size_t size)
     if (GA_UNLIKELY(!cache || bytes > SMALL_BYTE_MAX || bytes < size || !cache->until_sample))
         return malloc_rare(size);
     cache->until_sample--;
-    void *p = cache_take(cache, size_class_by_byte[bytes]);
+    void *p = cache_take(cache, size_class_of(bytes));
     if (GA_UNLIKELY(!p))
         return malloc_rare(size);
     hand_out(p, size);

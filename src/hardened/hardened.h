@@ -3,12 +3,12 @@
  * hardened.h: the modes that find a program's mistakes with memory.
  *
  * GOALLOC=hardened serves every request here. No thread has magazines then, and no page of the heap
- * has a class byte, so that every malloc and every free leaves the fast path by a compare that it
+ * has a class entry, so that every malloc and every free leaves the fast path by a compare that it
  * makes anyway; the slow paths ask hardened_modes once. With the mode off nothing of it is paid
  * for.
  *
  *   malloc --magazine empty--> malloc_slow --hardened_modes--> hardened_malloc
- *   free   --class byte 0----> free_slow   --span's state----> hardened_free
+ *   free   --class entry 0----> free_slow   --span's state----> hardened_free
  *
  * GOALLOC=sample leaves all as it is but for one block in so many: where a malloc comes to the slow
  * path by itself, it may get a page of its own that traps before, behind and after.

@@ -5,7 +5,7 @@
  * Place: src/libc's constructor, destructor and fork handlers.
  *
  * What was allocated before the constructor runs, by the dynamic linker as a rule, stays what it
- * is: its pages lose their class bytes, so that its frees come to the slow path too, and go from
+ * is: its pages lose their class entries, so that its frees come to the slow path too, and go from
  * there to the spans' bits.
  *
  * Invariants: hardened_modes and the settings are constant afterwards.

@@ -88,7 +88,7 @@ GA_EXPORT void *ga_gc_malloc(size_t size)
 {
     if (GA_UNLIKELY(!gc_on || size > SMALL_BYTE_MAX))
         return calloc(1, size);
-    unsigned class = size_class_by_byte[size ? size - size_class_padding : 0];
+    unsigned class = size_class_of(size ? size - size_class_padding : 0);
     void *p;
     if (GA_UNLIKELY(!mcache_pop(mcache_self(), class, &p)))
         p = malloc_of_class(class);

@@ -43,7 +43,7 @@ void *malloc_slow(size_t size);
 /* An object of the class, never a guarded one; sets ENOMEM. */
 void *malloc_of_class(unsigned class);
 void free_slow(void *p, unsigned class);
-/* The same for a free that names a size which the class byte doesn't bear out. */
+/* The same for a free that names a size which the class entry doesn't bear out. */
 void free_sized_slow(void *p, size_t size);
 /* malloc_usable_size and the free of a block without a class, past any stand-in. */
 size_t heap_usable_size(void *p);
@@ -59,7 +59,7 @@ GA_INLINE void *malloc_inline(size_t size)
 {
     if (GA_LIKELY(size <= SMALL_BYTE_MAX)) {
         void *p;
-        if (GA_LIKELY(mcache_pop(mcache_self(), size_class_by_byte[size], &p)))
+        if (GA_LIKELY(mcache_pop_of(mcache_words_self(size_class_offset_by_byte[size]), &p)))
             return p;
     }
     return malloc_slow(size);
@@ -67,9 +67,10 @@ GA_INLINE void *malloc_inline(size_t size)
 
 GA_INLINE void free_inline(void *p)
 {
-    size_t class = mheap_class_of(p);
-    if (GA_UNLIKELY(!mcache_push(mcache_self(), class, p)))
-        free_slow(p, (unsigned)class);
+    if (GA_UNLIKELY(!mcache_push_of(mcache_words_self(mheap_class_offset_of(p)), p))) {
+        GA_FORGET(p); /* or gcc keeps what it has looked up, for an instruction more */
+        free_slow(p, (unsigned)mheap_class_of(p));
+    }
 }
 
 /* size_classes[0].size is 0, so one compare finds both what is no object and what is too small. */
@@ -103,7 +104,7 @@ GA_NORETURN void bad_pointer(const void *p, const char *function);
 
 /* --- noscan.c --- */
 
-/* Whether p lies in a span of objects without pointers, whose class byte is 0. */
+/* Whether p lies in a span of objects without pointers, whose class entry is 0. */
 GA_INLINE bool is_noscan(const struct span *span)
 {
     return span && span->noscan && span->class != 0;

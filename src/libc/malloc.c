@@ -293,7 +293,7 @@ static void *grow_small(void *p, size_t old, size_t size)
     return copy_and_free(p, old < size ? old : size, new);
 }
 
-/* The size of a block whose pages have no class byte though it isn't large; 0: there's none. */
+/* The size of a block whose pages have no class entry though it isn't large; 0: there's none. */
 static size_t size_of_other(void *p, const char *function)
 {
     struct span *span = mheap_find_span(p);

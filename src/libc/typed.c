@@ -5,8 +5,8 @@
  * Place: gc.c's ga_gc_malloc_typed, and malloc.c for those that realloc is given. Calls
  * src/mcentral, and src/gc for the types.
  *
- * As those without pointers they lie in spans of their own, without class bytes. A block keeps its
- * type when it is resized, and is zero where nothing was written.
+ * As those without pointers they lie in spans of their own, without class entries. A block keeps
+ * its type when it is resized, and is zero where nothing was written.
  *
  * Invariants: a block's tag or type is written before the block is handed out.
  * Locking: none here.

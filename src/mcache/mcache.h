@@ -73,34 +73,66 @@ bool mcache_has(unsigned class);
 
 /* --- Fast paths --- */
 
-/* Pops an object; false where the slow path must be taken. */
-GA_INLINE bool mcache_pop(struct mcache *cache, size_t class, void **out)
+/*
+ * A class's words of a cache, by the address of the first. Each access below is to a register and a
+ * constant: a Golden Cove hands on in no time what was stored to such an address, and in five
+ * cycles where an index is added (a pair 2.2 ns against 3.8).
+ */
+struct mcache_words;
+
+#define MCACHE_WORD(words, field)                                                                  \
+    (*(__typeof__(&((struct mcache *)0)->field[0]))((char *)(words) +                              \
+                                                    offsetof(struct mcache, field)))
+
+/* Of this thread, by the class's offset. */
+GA_INLINE struct mcache_words *mcache_words_self(size_t offset)
 {
-    void *p = cache->next[class];
-    void *below = cache->top[class][-2];
+    GA_TLS_ADD(offset, mcache_current);
+    return (struct mcache_words *)offset;
+}
+
+GA_INLINE struct mcache_words *mcache_words(struct mcache *cache, size_t class)
+{
+    uintptr_t words = (uintptr_t)cache + class * SIZE_CLASS_OFFSET;
+    GA_FORGET(words);
+    return (struct mcache_words *)words;
+}
+
+/* Pops an object; false where the slow path must be taken. */
+GA_INLINE bool mcache_pop_of(struct mcache_words *words, void **out)
+{
+    void *p = MCACHE_WORD(words, next);
+    void *below = MCACHE_WORD(words, top)[-2];
     /* Equal: both are NULL, since nothing is loaded and a magazine's floor is two deep; or one
      * block was freed twice in a row. The slow path finds out. */
     if (GA_UNLIKELY(p == below))
         return false;
-    GA_FORGET(class);
-    cache->next[class] = below;
-    GA_ADD_IN_PLACE(cache->top[class], -(long)sizeof(void *));
+    MCACHE_WORD(words, next) = below;
+    GA_ADD_IN_PLACE(MCACHE_WORD(words, top), -(long)sizeof(void *));
     *out = p;
     return true;
 }
 
 /* Pushes an object; false where the slow path must be taken. */
-GA_INLINE bool mcache_push(struct mcache *cache, size_t class, void *p)
+GA_INLINE bool mcache_push_of(struct mcache_words *words, void *p)
 {
-    void **top = cache->top[class];
-    if (GA_UNLIKELY((struct magazine *)top == cache->loaded[class]))
+    void **top = MCACHE_WORD(words, top);
+    if (GA_UNLIKELY((struct magazine *)top == MCACHE_WORD(words, loaded)))
         return false;
     *top = p;
-    GA_FORGET(class);
-    GA_ADD_IN_PLACE(cache->top[class], sizeof(void *));
-    GA_FORGET(class);
-    cache->next[class] = p;
+    GA_ADD_IN_PLACE(MCACHE_WORD(words, top), sizeof(void *));
+    MCACHE_WORD(words, next) = p;
     return true;
+}
+
+GA_INLINE bool mcache_pop(struct mcache *cache, size_t class, void **out)
+{
+    return mcache_pop_of(mcache_words(cache, class), out);
+}
+
+GA_INLINE bool mcache_push(struct mcache *cache, size_t class, void *p)
+{
+    return mcache_push_of(mcache_words(cache, class), p);
 }
 
 /* Whether p is the object of the class that this thread freed last, or the one before. */

@@ -21,7 +21,7 @@
  * With a collector there are two more centrals for each size class, for objects that are kept
  * apart: those without pointers, and those whose type says where their pointers are. The collector
  * looks at a span's kind, not at an object's. No magazine ever holds such an object, and their
- * pages have class byte 0, so that free's fast path declines them.
+ * pages have class entry 0, so that free's fast path declines them.
  */
 #define MCENTRAL_COUNT (3 * SIZE_CLASS_COUNT)
 GA_INLINE unsigned mcentral_noscan(unsigned class)

@@ -14,9 +14,9 @@ static void require(bool holds, const char *what, size_t page)
         report_fatal("broken heap: %s at page %zu", what, page);
 }
 
-static uint8_t class_byte(size_t page)
+static unsigned class_of_page(size_t page)
 {
-    return mheap_view.classes[page];
+    return mheap_view.classes[page] / SIZE_CLASS_OFFSET;
 }
 
 struct sums {
@@ -42,7 +42,7 @@ static void check_run(const struct span *run, bool after_run, struct sums *sums)
     require(!after_run, "two runs touch", page);
     require(page_span_load(last) == page, "a run's last page leads elsewhere", page);
     for (size_t i = page; i <= last; i++)
-        require(class_byte(i) == 0, "a free page has a class", i);
+        require(class_of_page(i) == 0, "a free page has a class", i);
     sums->free_dirty += pages_count_dirty(page, run->pages) << HEAP_PAGE_SHIFT;
     sums->ahead += check_ahead(run);
     sums->runs++;
@@ -52,7 +52,7 @@ static void check_span(const struct span *span, struct sums *sums)
 {
     for (size_t i = span->page; i < (size_t)span->page + span->pages; i++) {
         require(page_span_load(i) == span->page, "a page leads to another span", i);
-        require(class_byte(i) == (mheap.hidden || span->noscan || span->typed ? 0 : span->class),
+        require(class_of_page(i) == (mheap.hidden || span->noscan || span->typed ? 0 : span->class),
                 "a page has another class than its span", i);
         require(i == span->page || mheap_span_at(i)->state == SPAN_NONE, "a span in a span", i);
     }

@@ -22,8 +22,8 @@
 struct mheap mheap;
 struct mheap_view mheap_view;
 
-/* The class table is mapped by 64 KB: enough for 512 MB of heap. */
-#define CLASS_TABLE_STEP ((size_t)64 << 10)
+/* The class table is mapped by 128 KB: enough for 512 MB of heap. */
+#define CLASS_TABLE_STEP ((size_t)128 << 10)
 /*
  * Where in its first OS page the class table begins. A processor takes a load for dependent on an
  * earlier store when the low 12 bits of their addresses agree. A young heap's pages have small
@@ -50,9 +50,9 @@ static void set_end(size_t page)
 /* Maps the tables for all pages below `end`. */
 static bool map_tables(size_t end)
 {
-    if (mheap.class_bytes_mapped < end + CLASS_TABLE_SHIFT) {
-        size_t more =
-            round_up(end + CLASS_TABLE_SHIFT, CLASS_TABLE_STEP) - mheap.class_bytes_mapped;
+    size_t class_bytes = CLASS_TABLE_SHIFT + end * sizeof(*mheap.classes);
+    if (mheap.class_bytes_mapped < class_bytes) {
+        size_t more = round_up(class_bytes, CLASS_TABLE_STEP) - mheap.class_bytes_mapped;
         if (os_map_at(mheap.tables + mheap.class_bytes_mapped, more) != OS_MAPPED)
             return false;
         mheap.class_bytes_mapped += more;
@@ -150,7 +150,7 @@ static void choose_places(uint64_t seed, bool low)
                            : 16384 * gigabyte + choice % (24576 * gigabyte);
     uintptr_t limit = low ? 256 * gigabyte : window + WINDOW_SIZE;
     mheap.tables = tables;
-    mheap.classes = (uint8_t *)tables + CLASS_TABLE_SHIFT;
+    mheap.classes = (uint16_t *)(tables + CLASS_TABLE_SHIFT);
     mheap.limit = limit >> HEAP_PAGE_SHIFT;
     mheap.meta_start = mheap.meta_at = mheap.meta_end = tables + CLASS_TABLE_MAX + RECORDS_MAX;
     mheap_view.classes = mheap.classes;

@@ -30,7 +30,7 @@ struct mheap {
     struct lock lock;
     uint32_t bins[RUN_BINS];                 /* first run of each bin; guarded by lock */
     uint64_t bin_used[(RUN_BINS + 63) / 64]; /* bit: the bin has a run; guarded by lock */
-    uint8_t *classes;                        /* the class table, to write; constant once set */
+    uint16_t *classes;                       /* the class table, to write; constant once set */
     uintptr_t tables;                        /* where it begins; constant once set */
     size_t class_bytes_mapped;               /* of the class table; guarded by lock */
     size_t arenas_mapped;                    /* records mapped; guarded by lock; read without */
@@ -41,13 +41,13 @@ struct mheap {
     uintptr_t meta_start; /* constant once set */
     uintptr_t meta_at;    /* next free byte; guarded by meta_lock; read without */
     uintptr_t meta_end;   /* end of what is mapped; guarded by meta_lock */
-    bool hidden;          /* no page has a class byte any more; guarded by lock */
+    bool hidden;          /* no page has a class entry any more; guarded by lock */
     atomic_bool ready;    /* set with release when the first chunk is there */
 };
 extern struct mheap mheap;
 
 /* How far apart the tables lie, and how long the last of them may grow. */
-#define CLASS_TABLE_MAX ((size_t)1 << 30)
+#define CLASS_TABLE_MAX ((size_t)2 << 30)
 #define RECORDS_MAX     ((size_t)71 << 30)
 #define META_MAX        ((size_t)8 << 30)
 

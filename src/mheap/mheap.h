@@ -7,13 +7,13 @@
  *
  *   the window, from 40 to 72 GB upward      what malloc returns, and nothing else
  *   the tables, from 16 to 40 TB upward
- *      class table    one byte a page, from address 0 on: page number -> size class
+ *      class table    two bytes a page, from address 0 on: page number -> size class
  *      arena records  one a 64 MB arena: page -> span, dirty bits, span structs
  *      metadata       what mheap_meta_alloc gives: caches and magazines
  *
  * The window lies so low because the class table begins with the page of address 0: its first few
  * megabytes describe what isn't ours, and are never written. In return a pointer's class is found
- * without subtracting a base: one compare with the heap's end and one byte load, for any pointer,
+ * without subtracting a base: one compare with the heap's end and one load, for any pointer,
  * NULL too. 40 GB leaves java's compressed pointers, and whatever else wants 32 bits or a little
  * more, their room.
  *
@@ -34,8 +34,9 @@ enum span_state {
     SPAN_DEAD,      /* a large block, freed while the collector marks; it ends with the sweep */
     SPAN_SMALL,     /* objects of a size class; here begins what is in use */
     SPAN_LARGE,     /* one block without a class */
-    SPAN_HARDENED, /* blocks of src/hardened's; no class byte, so every call comes to a slow path */
-    SPAN_GUARDED,  /* src/hardened's pool of sampled blocks; the same */
+    SPAN_HARDENED,  /* blocks of src/hardened's; no class entry, so every call comes to a slow path
+                     */
+    SPAN_GUARDED,   /* src/hardened's pool of sampled blocks; the same */
 };
 
 /*
@@ -82,14 +83,14 @@ struct arena {
 /*
  * Where things are. What a free reads of every pointer comes first. All constant once set but
  * `end`, which only grows, and is stored before any pointer below it is handed out. It counts units
- * of MIN_ALIGN rather than bytes: see mheap_class_of.
+ * of MIN_ALIGN rather than bytes: see mheap_class_offset_of.
  */
 struct mheap_view {
-    const uint8_t *classes; /* the class table */
-    size_t end;             /* the heap's end in units; stored with release */
-    size_t start;           /* the heap's first page */
-    uintptr_t records;      /* the record of the arena that `start` lies in */
-    size_t first_arena;     /* that arena's number: its address / 64 MB */
+    const uint16_t *classes; /* the class table: each page's class * SIZE_CLASS_OFFSET */
+    size_t end;              /* the heap's end in units; stored with release */
+    size_t start;            /* the heap's first page */
+    uintptr_t records;       /* the record of the arena that `start` lies in */
+    size_t first_arena;      /* that arena's number: its address / 64 MB */
 };
 extern GA_HIDDEN struct mheap_view mheap_view;
 
@@ -99,16 +100,21 @@ _Static_assert(MIN_ALIGN == 16, "PAGE_UNITS_SHIFT and mheap_class_of take it for
 /* --- Looking up an address; no lock. --- */
 
 /*
- * The size class of the page under p; 0 also for what isn't ours and for what isn't aligned. The
- * address is rotated by four bits: those of a misaligned pointer become its highest, so that one
- * compare refuses both.
+ * The size class of the page under p, as an offset; 0 also for what isn't ours and for what isn't
+ * aligned. The address is rotated by four bits: those of a misaligned pointer become its highest,
+ * so that one compare refuses both.
  */
-GA_INLINE size_t mheap_class_of(const void *p)
+GA_INLINE size_t mheap_class_offset_of(const void *p)
 {
     size_t unit = (uintptr_t)p >> 4 | (uintptr_t)p << 60;
     if (GA_UNLIKELY(unit >= GA_LOAD_ANY(mheap_view.end)))
         return 0;
     return __atomic_load_n(&mheap_view.classes[unit >> PAGE_UNITS_SHIFT], __ATOMIC_RELAXED);
+}
+
+GA_INLINE size_t mheap_class_of(const void *p)
+{
+    return mheap_class_offset_of(p) / SIZE_CLASS_OFFSET;
 }
 
 /* The page behind the heap's last. */
@@ -177,7 +183,7 @@ enum mheap_place mheap_place_of(const void *p);
 /* A span for the class, no bit set but those past the last object; NULL when out of memory. Its
  * `zero` bits are set if all its pages are clean. */
 struct span *mheap_alloc_span(unsigned class);
-/* The same for objects without pointers: its pages' class bytes stay 0. */
+/* The same for objects without pointers: its pages' class entries stay 0. */
 struct span *mheap_alloc_noscan_span(unsigned class);
 /* The same for objects with a type. */
 struct span *mheap_alloc_typed_span(unsigned class);
@@ -221,8 +227,8 @@ GA_INLINE void *mheap_known_owner_of(const void *p)
 }
 /* `dirty`: the pages may hold bytes other than zero. */
 void mheap_free_owned(struct span *span, bool dirty);
-/* Every span of objects that was handed out so far loses its class bytes: frees of its objects come
- * to the slow path from now on. Once, before other threads run. */
+/* Every span of objects that was handed out so far loses its class entries: frees of its objects
+ * come to the slow path from now on. Once, before other threads run. */
 void mheap_hide_classes(void);
 /* Whether all of a span's pages were zero when it was allocated. */
 bool mheap_was_clean(const struct span *span);

@@ -4,7 +4,7 @@
  *
  * Place: src/hardened alone calls it. Calls runs.c and spans.c.
  *
- * Such a span's pages have class byte 0, as a large block's have: so every free, realloc and
+ * Such a span's pages have class entry 0, as a large block's have: so every free, realloc and
  * malloc_usable_size of one of its blocks leaves the fast path by the compare that is there anyway,
  * and the slow path finds the span's state.
  *

@@ -11,7 +11,7 @@
  * Invariants:
  *   - two runs never touch, unless a hole of foreign memory lies between them;
  *   - state SPAN_FREE stands at a run's first page and nowhere else;
- *   - the class byte of every free page is 0;
+ *   - the class entry of every free page is 0;
  *   - stats.free_dirty is the sum over free dirty pages.
  * Locking: the heap's lock is held by the caller.
  */

@@ -6,8 +6,8 @@
  * runs.c and grow.c.
  *
  * Invariants:
- *   - while a span is in use, each of its pages leads to it (page_span), and the class byte of each
- *     is its class, for large blocks 0;
+ *   - while a span is in use, each of its pages leads to it (page_span), and the class entry of
+ * each is its class, for large blocks 0;
  *   - the span struct of a page inside a span has state SPAN_NONE;
  *   - the bits past a span's last object are set for ever, so a search for a zero bit needs no
  * bound. Locking: takes the heap's lock; callers may hold a central's.
@@ -18,11 +18,11 @@
 #include "internal.h"
 #include "marks.h"
 
-static void set_class_bytes(size_t page, size_t pages, unsigned class)
+static void set_page_classes(size_t page, size_t pages, unsigned class)
 {
-    uint8_t *table = mheap.classes;
+    uint16_t *table = mheap.classes, offset = (uint16_t)(class * SIZE_CLASS_OFFSET);
     for (size_t i = page; i < page + pages; i++)
-        __atomic_store_n(&table[i], (uint8_t) class, __ATOMIC_RELAXED);
+        __atomic_store_n(&table[i], offset, __ATOMIC_RELAXED);
 }
 
 void span_map_pages(struct span *span, size_t from_page, size_t pages)
@@ -54,7 +54,7 @@ struct span *span_init(size_t page, size_t pages, enum span_state state, unsigne
     if (GA_UNLIKELY(mheap_marks_enabled()))
         marks_clear(page);
     if (class && !mheap.hidden)
-        set_class_bytes(page, pages, class);
+        set_page_classes(page, pages, class);
     span_state_store(span, state);
     add_in_use(pages);
     return span;
@@ -64,7 +64,7 @@ void span_destroy(struct span *span, bool dirty)
 {
     size_t page = span->page, pages = span->pages;
     if (span->class)
-        set_class_bytes(page, pages, 0);
+        set_page_classes(page, pages, 0);
     span_state_store(span, SPAN_NONE);
     subtract_in_use(pages);
     pages_set_dirty(page, pages, dirty);
@@ -79,7 +79,7 @@ static void init_bits(struct span *span)
         span->bits[i / 64] = ~UINT64_C(0) << i % 64;
 }
 
-/* With `apart` nobody finds them by their class bytes. */
+/* With `apart` nobody finds them by their class entries. */
 static struct span *alloc_span(unsigned class, bool apart, bool typed)
 {
     size_t pages = size_classes[class].pages;
@@ -98,7 +98,7 @@ static struct span *alloc_span(unsigned class, bool apart, bool typed)
         span->noscan = apart && !typed;
         span->typed = typed;
         if (apart) /* nobody knows an address in it yet */
-            set_class_bytes(run, pages, 0);
+            set_page_classes(run, pages, 0);
     }
     lock_release(&mheap.lock);
     if (span) {

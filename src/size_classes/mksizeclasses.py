@@ -17,6 +17,7 @@ PAGE = 8192
 MAX_SMALL = 32768
 MAX_CLASS = 1 << 20
 MAX_OBJECTS = 512
+POINTER = 8
 
 
 def span_pages(size):
@@ -119,12 +120,11 @@ def main():
             assert (offset * magic) >> 32 == offset // size
         out.append(f"    {{{size}, {pages}, {objects}, {magic}u, {magazine_capacity(size)}}}, \\")
     out.append("")
-    out.append("#define SIZE_CLASS_BY_BYTE \\")
-    for name, table in (("BY_BYTE", lookup(sizes, 1024, 1)),
+    out += [f"#define SIZE_CLASS_OFFSET {POINTER} /* a class's, in an array of pointers by class */", ""]
+    for name, table in (("OFFSETS_BY_BYTE", [cls * POINTER for cls in lookup(sizes, 1024, 1)]),
                         ("BY_128", lookup(sizes, MAX_SMALL, 128)),
                         ("BY_PAGE", lookup(sizes, MAX_CLASS, PAGE))):
-        if name != "BY_BYTE":
-            out.append(f"#define SIZE_CLASS_{name} \\")
+        out.append(f"#define SIZE_CLASS_{name} \\")
         lines = rows(table, 24).split("\n")
         out += [line + " \\" for line in lines[:-1]] + [lines[-1], ""]
     sys.stdout.write("\n".join(out))

@@ -16,7 +16,7 @@
 #include "size_classes.h"
 
 const struct size_class size_classes[SIZE_CLASS_COUNT] = {SIZE_CLASS_ROWS};
-uint8_t size_class_by_byte[SMALL_BYTE_MAX + 1] = {SIZE_CLASS_BY_BYTE};
+uint16_t size_class_offset_by_byte[SMALL_BYTE_MAX + 1] = {SIZE_CLASS_OFFSETS_BY_BYTE};
 uint8_t size_class_by_128[SMALL_MAX / 128 + 1] = {SIZE_CLASS_BY_128};
 uint8_t size_class_by_page[CLASS_SIZE_MAX / HEAP_PAGE + 1] = {SIZE_CLASS_BY_PAGE};
 size_t size_class_padding;
@@ -29,10 +29,19 @@ static void shift(uint8_t *table, size_t last, unsigned beyond)
     __atomic_store_n(&table[last], (uint8_t)beyond, __ATOMIC_RELAXED);
 }
 
+static void shift_offsets(void)
+{
+    uint16_t *table = size_class_offset_by_byte;
+    size_t beyond = size_class_of(SMALL_BYTE_MAX + 1) * SIZE_CLASS_OFFSET;
+    for (size_t i = 0; i < SMALL_BYTE_MAX; i++)
+        __atomic_store_n(&table[i], table[i + 1], __ATOMIC_RELAXED);
+    __atomic_store_n(&table[SMALL_BYTE_MAX], (uint16_t)beyond, __ATOMIC_RELAXED);
+}
+
 void size_classes_pad(void)
 {
     const size_t last_page = CLASS_SIZE_MAX / HEAP_PAGE;
-    shift(size_class_by_byte, SMALL_BYTE_MAX, size_class_of(SMALL_BYTE_MAX + 1));
+    shift_offsets();
     shift(size_class_by_128, SMALL_MAX / 128, size_class_of(SMALL_MAX + 1));
     shift(size_class_by_page, last_page, size_class_by_page[last_page]);
     size_class_padding = 1;

@@ -3,6 +3,9 @@
  * size_classes.h: the table of size classes, which every other part reads and none writes.
  *
  * Class 0 is "no class": a free page, a large block, or an address that isn't ours.
+ *
+ * What malloc and free look up is not the class but its offset, class * 8: added to the address of
+ * a thread's cache it is where the class's words lie. See mcache.h.
  */
 #ifndef GOALLOC_SIZE_CLASSES_H
 #define GOALLOC_SIZE_CLASSES_H
@@ -16,6 +19,8 @@
 #define SPAN_OBJECTS_MAX      512
 #define MAGAZINE_CAPACITY_MAX 127
 
+_Static_assert(sizeof(void *) == SIZE_CLASS_OFFSET, "an array of pointers, by class");
+
 /* Immutable. `inverse` is 2^32 / size rounded up: an offset's object is (offset * inverse) >> 32.
  */
 struct size_class {
@@ -28,7 +33,7 @@ struct size_class {
 
 extern GA_HIDDEN const struct size_class size_classes[SIZE_CLASS_COUNT];
 /* Constant, but for size_classes_pad. */
-extern GA_HIDDEN uint8_t size_class_by_byte[SMALL_BYTE_MAX + 1];
+extern GA_HIDDEN uint16_t size_class_offset_by_byte[SMALL_BYTE_MAX + 1];
 extern GA_HIDDEN uint8_t size_class_by_128[SMALL_MAX / 128 + 1];
 extern GA_HIDDEN uint8_t size_class_by_page[CLASS_SIZE_MAX / HEAP_PAGE + 1];
 
@@ -52,7 +57,7 @@ GA_INLINE unsigned size_class_of_medium(size_t size)
 GA_INLINE unsigned size_class_of(size_t size)
 {
     if (size <= SMALL_BYTE_MAX)
-        return size_class_by_byte[size];
+        return size_class_offset_by_byte[size] / SIZE_CLASS_OFFSET;
     if (size <= CLASS_SIZE_MAX)
         return size_class_of_medium(size);
     return 0;
