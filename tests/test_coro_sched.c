@@ -190,6 +190,28 @@ static void a_lone_yielder_lets_the_global_queue_in(void **state)
     ga_set_procs(before);
 }
 
+static atomic_int were_run;
+
+static void be_done(void)
+{
+    atomic_fetch_add(&were_run, 1);
+}
+
+/* Half of a queue that overflows lies on the global one. */
+static void a_pinned_yielder_lets_the_global_queue_in(void **state)
+{
+    const int many = 1000;
+    int before = ga_set_procs(1);
+    ga_lock_os_thread();
+    atomic_store(&were_run, 0);
+    for (int i = 0; i < many; i++)
+        assert_int_equal(ga_go(be_done), 0);
+    while (atomic_load(&were_run) < many)
+        ga_yield();
+    ga_unlock_os_thread();
+    ga_set_procs(before);
+}
+
 static void take_turns_pinned(int self, int rounds)
 {
     ga_lock_os_thread();
@@ -760,6 +782,7 @@ int main(void)
         cmocka_unit_test(a_stack_has_the_size_asked_for),
         cmocka_unit_test(yield_makes_progress),
         cmocka_unit_test(a_lone_yielder_lets_the_global_queue_in),
+        cmocka_unit_test(a_pinned_yielder_lets_the_global_queue_in),
         cmocka_unit_test(yield_makes_progress_while_pinned),
         cmocka_unit_test(a_pinned_coroutine_keeps_its_thread),
         cmocka_unit_test(a_tight_loop_lets_others_run),

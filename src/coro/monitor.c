@@ -231,7 +231,7 @@ static void rest(void)
         return;
     }
     GA_STORE_FIRST(monitor.asleep, true);
-    if (all_idle())
+    if (all_idle() && !netpoll_has_unproved())
         os_futex_wait(&monitor.wake, seen);
     atomic_store(&monitor.asleep, false);
     monitor.idle_rounds = 0;

@@ -7,7 +7,7 @@
  *
  * The first wait registers a descriptor for the edges of both directions, and later ones cost no
  * system call. But it may have been closed and opened anew behind our back, by close(), and not be
- * registered at all. So a wait that has lasted for some 20 ms is proved: the monitor registers its
+ * registered at all. So a wait that has lasted for 20 to 60 ms is proved: the monitor registers its
  * descriptor again, which reports what is ready, or shows that there is no such descriptor.
  *
  *   unproved --monitor--> proving --the same wait as at the last look--> registered again
@@ -51,19 +51,19 @@ struct way {
     struct descriptor *of; /* constant */
 };
 
-/* What an event and a wait touch comes first, in one cache line. */
+/* What an event and a wait touch comes first, in two cache lines. */
 struct descriptor {
     _Alignas(GA_CACHE_LINE) struct lock lock;
     int fd;          /* constant once used */
     bool registered; /* as far as we know; guarded by lock, as are the following */
-    bool asked;   /* whether it is a stream, by who reads or writes; without the lock, as a hint */
-    bool stream;  /* a socket where less than was asked for is all there was */
-    bool hung_up; /* the other side will send no more: an end may follow without an edge */
-    bool drained; /* the last read took all there was; read without the lock, as a hint */
-    bool listed;  /* unproved, or proving */
-    unsigned waits;          /* counts them */
+    bool asked;      /* whether it is a stream, by who reads or writes; a hint, without the lock */
+    bool stream;     /* a socket where less than was asked for is all there was */
+    bool hung_up;    /* the other side will send no more: an end may follow without an edge */
+    bool drained;    /* the last read took all there was; read without the lock, as a hint */
+    bool listed;     /* unproved, or proving */
+    unsigned waits;  /* counts them */
+    unsigned seen;   /* `waits` when the monitor looked last */
     struct way ways[2];      /* by enum poll_way */
-    unsigned seen;           /* `waits` when the monitor looked last */
     struct descriptor *next; /* of the list that it is on */
 };
 
@@ -233,8 +233,11 @@ static bool handle_all(const struct os_event *events, int count)
 {
     struct woken woken = {.end = &woken.first};
     for (int i = 0; i < count; i++) {
-        if (i + EVENTS_AHEAD < count)
-            __builtin_prefetch(events[i + EVENTS_AHEAD].data);
+        if (i + EVENTS_AHEAD < count) {
+            const char *descriptor = events[i + EVENTS_AHEAD].data;
+            __builtin_prefetch(descriptor);
+            __builtin_prefetch(descriptor + GA_CACHE_LINE);
+        }
         handle(&events[i], &woken);
     }
     for (struct wait *wait = woken.first; wait; wait = wait->next)

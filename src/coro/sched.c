@@ -7,8 +7,8 @@
  *
  * A coroutine that leaves switches straight to the next one of its proc's queue. What remains to be
  * done for the one that left (its `commit`) is done by whoever arrives, on that one's stack, since
- * from then on others may run the first. Where nothing is at hand, or others' turn has come, the
- * way leads over the machine's own stack, whose loop finds somebody or sleeps.
+ * from then on others may run the first. Where nothing is at hand, or the turn of those elsewhere
+ * has come, the way leads over the machine's own stack, whose loop finds somebody or sleeps.
  *
  * Waking others: a machine that makes a coroutine runnable wakes somebody only where that is likely
  * to help, since a wake-up takes 5 us, 50 times what a switch takes. So not for one that waits in
@@ -238,10 +238,13 @@ static GA_NOINLINE struct waiter *pick_other(struct proc *proc)
 GA_INLINE struct waiter *pick(struct machine *machine, bool migrate)
 {
     struct proc *proc = machine_proc(machine);
-    if (GA_UNLIKELY(!proc || machine->locked || migrate))
+    if (GA_UNLIKELY(!proc))
+        return NULL;
+    proc->countdown--; /* whoever leaves, and whichever way: others' turn comes */
+    if (GA_UNLIKELY(machine->locked || migrate))
         return NULL;
     struct waiter *next;
-    if (GA_UNLIKELY(--proc->countdown <= 0))
+    if (GA_UNLIKELY(proc->countdown <= 0))
         next = pick_other(proc);
     else
         next = queue_pop(proc);

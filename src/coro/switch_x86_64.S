@@ -32,6 +32,8 @@ coro_switch:
         subq $16, %rsp
         .cfi_adjust_cfa_offset 16
         movq %rcx, (%rsp)
+        .cfi_offset %rip, -24
+        .cfi_offset %rbp, -8
         stmxcsr 8(%rsp)
         fnstcw 12(%rsp)
         movq %rsp, %r8
@@ -44,10 +46,17 @@ coro_switch:
         movzwl 12(%r8), %ecx
         cmpw 12(%rsp), %cx
         jne 2f
+        .cfi_remember_state
 1:      popq %rcx
+        .cfi_adjust_cfa_offset -8
+        .cfi_register %rip, %rcx
         addq $8, %rsp
+        .cfi_adjust_cfa_offset -8
         popq %rbp
+        .cfi_adjust_cfa_offset -8
+        .cfi_same_value %rbp
         jmpq *%rcx
+        .cfi_restore_state
 2:      ldmxcsr 8(%rsp)
         fldcw 12(%rsp)
         jmp 1b

@@ -26,10 +26,10 @@ struct mheap_view mheap_view;
 #define CLASS_TABLE_STEP ((size_t)128 << 10)
 /*
  * Where in its first OS page the class table begins. A processor takes a load for dependent on an
- * earlier store when the low 12 bits of their addresses agree. A young heap's pages have small
- * numbers, modulo 4096, and its blocks' first words lie at the start of a page: were the table not
- * shifted, a write to a block would hold up the class look-up of the free that follows (5 cycles of
- * a malloc and free pair).
+ * earlier store when the low 12 bits of their addresses agree. A young heap's entries begin at a
+ * multiple of 1 KB (the window at one of 4 MB) and its blocks' first words lie at the start of a
+ * page: were the table not shifted, a write to a block would hold up the class look-up of the free
+ * that follows (5 cycles of a malloc and free pair).
  */
 #define CLASS_TABLE_SHIFT 0xa40
 /*

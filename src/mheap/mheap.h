@@ -11,8 +11,8 @@
  *      arena records  one a 64 MB arena: page -> span, dirty bits, span structs
  *      metadata       what mheap_meta_alloc gives: caches and magazines
  *
- * The window lies so low because the class table begins with the page of address 0: its first few
- * megabytes describe what isn't ours, and are never written. In return a pointer's class is found
+ * The window lies so low because the class table begins with the page of address 0: its first 10
+ * to 18 MB describe what isn't ours, and are never written. In return a pointer's class is found
  * without subtracting a base: one compare with the heap's end and one load, for any pointer,
  * NULL too. 40 GB leaves java's compressed pointers, and whatever else wants 32 bits or a little
  * more, their room.
@@ -95,7 +95,7 @@ struct mheap_view {
 extern GA_HIDDEN struct mheap_view mheap_view;
 
 #define PAGE_UNITS_SHIFT (HEAP_PAGE_SHIFT - 4)
-_Static_assert(MIN_ALIGN == 16, "PAGE_UNITS_SHIFT and mheap_class_of take it for granted");
+_Static_assert(MIN_ALIGN == 16, "PAGE_UNITS_SHIFT and mheap_class_offset_of take it so");
 
 /* --- Looking up an address; no lock. --- */
 

@@ -11,7 +11,7 @@
  *   - size_class_of(n) is the smallest class that holds n bytes;
  *   - (offset * inverse) >> 32 is offset / size for every multiple of 16 within a span of classes
  * up to 32 KB. Locking, fork, signals: none; the tables are
- * constant, but that a collector has them padded, a byte at a time.
+ * constant, but that a collector has them padded, an entry at a time.
  */
 #include "size_classes.h"
 

@@ -42,11 +42,11 @@ __attribute__((noipa)) static struct mcache *cache_of_this_thread(void)
 /* As malloc's and free's fast paths have it, before and after a switch in one function. */
 __attribute__((noinline)) static void compare_caches(void)
 {
-    struct mcache *volatile before = mcache_self();
+    struct mcache_words *volatile before = mcache_words_self(0);
     ga_yield();
-    struct mcache *volatile after = mcache_self();
+    struct mcache_words *volatile after = mcache_words_self(0);
     (void)before;
-    if (after != cache_of_this_thread())
+    if ((void *)after != cache_of_this_thread())
         atomic_fetch_add(&wrong, 1);
 }
 
