@@ -136,15 +136,16 @@ bool grow_heap(size_t pages)
 
 /*
  * Chooses where the window and the tables begin. The window begins at a chunk, not an arena, which
- * makes its place harder to guess. The tables lie far above programs linked at fixed addresses, far
- * below where the kernel puts libraries, stacks and mmap. Where the processor has fewer address
- * bits than 47 (39 on some arm64), and where a sanitizer claims the middle of the address space,
- * `low` puts them at 256 GB and ends the window before.
+ * makes its place harder to guess; no higher than needed, since what lies below it takes 256 KB of
+ * the class table for each gigabyte, which RLIMIT_AS counts. The tables lie far above programs
+ * linked at fixed addresses, far below where the kernel puts libraries, stacks and mmap. Where the
+ * processor has fewer address bits than 47 (39 on some arm64), and where a sanitizer claims the
+ * middle of the address space, `low` puts them at 256 GB and ends the window before.
  */
 static void choose_places(uint64_t seed, bool low)
 {
     const uintptr_t gigabyte = (uintptr_t)1 << 30;
-    uintptr_t window = 40 * gigabyte + (uintptr_t)(seed % 8192) * CHUNK_SIZE;
+    uintptr_t window = 33 * gigabyte + (uintptr_t)(seed % 4096) * CHUNK_SIZE;
     uintptr_t choice = (uintptr_t)(seed >> 16) * ARENA_SIZE;
     uintptr_t tables = low ? 256 * gigabyte + choice % (64 * gigabyte)
                            : 16384 * gigabyte + choice % (24576 * gigabyte);

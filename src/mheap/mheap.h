@@ -5,16 +5,16 @@
  * Two stretches of address space, chosen at random at start and far from each other. Nothing of
  * them is reserved; each part is mapped piece by piece.
  *
- *   the window, from 40 to 72 GB upward      what malloc returns, and nothing else
+ *   the window, from 33 to 49 GB upward      what malloc returns, and nothing else
  *   the tables, from 16 to 40 TB upward
  *      class table    two bytes a page, from address 0 on: page number -> size class
  *      arena records  one a 64 MB arena: page -> span, dirty bits, span structs
  *      metadata       what mheap_meta_alloc gives: caches and magazines
  *
- * The window lies so low because the class table begins with the page of address 0: its first 10
- * to 18 MB describe what isn't ours, and are never written. In return a pointer's class is found
+ * The window lies so low because the class table begins with the page of address 0: its first 8
+ * to 12 MB describe what isn't ours, and are never written. In return a pointer's class is found
  * without subtracting a base: one compare with the heap's end and one load, for any pointer,
- * NULL too. 40 GB leaves java's compressed pointers, and whatever else wants 32 bits or a little
+ * NULL too. 33 GB leaves java's compressed pointers, and whatever else wants 32 bits or a little
  * more, their room.
  *
  * Life of a page: unmapped -> free -> in use -> free -> ... It is never unmapped again: its memory

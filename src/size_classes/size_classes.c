@@ -32,7 +32,7 @@ static void shift(uint8_t *table, size_t last, unsigned beyond)
 static void shift_offsets(void)
 {
     uint16_t *table = size_class_offset_by_byte;
-    size_t beyond = size_class_of(SMALL_BYTE_MAX + 1) * SIZE_CLASS_OFFSET;
+    size_t beyond = (size_t)size_class_of(SMALL_BYTE_MAX + 1) * SIZE_CLASS_OFFSET;
     for (size_t i = 0; i < SMALL_BYTE_MAX; i++)
         __atomic_store_n(&table[i], table[i + 1], __ATOMIC_RELAXED);
     __atomic_store_n(&table[SMALL_BYTE_MAX], (uint16_t)beyond, __ATOMIC_RELAXED);
