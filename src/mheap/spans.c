@@ -7,7 +7,7 @@
  *
  * Invariants:
  *   - while a span is in use, each of its pages leads to it (page_span), and the class entry of
- * each is its class, for large blocks 0;
+ *     each is its class, for large blocks 0;
  *   - the span struct of a page inside a span has state SPAN_NONE;
  *   - the bits past a span's last object are set for ever, so a search for a zero bit needs no
  * bound. Locking: takes the heap's lock; callers may hold a central's.
