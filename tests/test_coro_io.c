@@ -7,7 +7,11 @@
 #include <goalloc/io.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <sys/wait.h>
+
+#include "coro/internal.h"
 
 #define MS INT64_C(1000000)
 
@@ -365,6 +369,99 @@ static void a_thread_may_read_too(void **state)
     close_pair(pair);
 }
 
+/* --- Crowds --- */
+
+static void a_crowd_is_more_than_the_processors_hold(void **state)
+{
+    assert_false(help_is_crowd(1, 2, 1)); /* us alone */
+    assert_true(help_is_crowd(2, 2, 1));  /* somebody has the other processor */
+    assert_false(help_is_crowd(2, 2, 2)); /* we have both */
+    assert_true(help_is_crowd(3, 2, 2));
+    assert_false(help_is_crowd(7, 8, 1));
+    assert_true(help_is_crowd(8, 8, 1));
+    assert_false(help_is_crowd(8, 8, 4));
+    assert_true(help_is_crowd(9, 8, 4));
+    assert_false(help_is_crowd(1, 2, 4)); /* workers that are asleep in the kernel */
+}
+
+static atomic_bool stop;
+static atomic_ulong answers;
+
+static void keep_asking(int fd)
+{
+    char sent = 0, byte;
+    for (; !atomic_load(&stop); sent++) {
+        if (ga_write(fd, &sent, 1) != 1 || ga_read(fd, &byte, 1) != 1 || byte != sent)
+            abort();
+        atomic_fetch_add(&answers, 1);
+    }
+    ga_close_fd(fd);
+}
+
+static void answer(int fd)
+{
+    char byte;
+    while (ga_read(fd, &byte, 1) == 1)
+        if (ga_write(fd, &byte, 1) != 1)
+            abort();
+    ga_close_fd(fd);
+}
+
+static pid_t start_hog(void)
+{
+    pid_t parent = getpid(), hog = fork();
+    if (hog != 0)
+        return hog;
+    while (getppid() == parent) {
+    }
+    _exit(0);
+}
+
+/* Computes until the others have got on without it. */
+static void compute(void)
+{
+    unsigned long before = atomic_load(&answers);
+    while (atomic_load(&answers) < before + 200) {
+    }
+    atomic_fetch_add(&count, 1);
+}
+
+/* Other programs have all processors: a worker that looks for events often is left to it, and one
+ * that no longer does isn't relied on. Whoever isn't served makes this test hang. */
+static void in_a_crowd_all_are_served(void **state)
+{
+    NEEDS_A_KERNEL();
+    pid_t hogs[256];
+    unsigned processors, running;
+    assert_true(
+        os_count_running("/proc/loadavg", "/sys/devices/system/cpu/online", &running, &processors));
+    processors = processors < COUNT(hogs) ? processors : COUNT(hogs);
+    for (unsigned i = 0; i < processors; i++)
+        assert_true((hogs[i] = start_hog()) > 0);
+    int before = ga_set_procs(2);
+    atomic_store(&stop, false);
+    atomic_store(&count, 0);
+    for (int i = 0; i < 40; i++) {
+        struct pair pair = make_pair();
+        ga_go(answer, pair.ends[1]);
+        ga_go(keep_asking, pair.ends[0]);
+    }
+    while (!help_is_needless(timer_now())) /* it has been noticed, and acted on */
+        ga_sleep(MS / 10);
+    for (int i = 0; i < 5; i++) {
+        ga_go(compute);
+        while (atomic_load(&count) <= i)
+            ga_sleep(MS);
+    }
+    atomic_store(&stop, true);
+    ga_wait_all();
+    ga_set_procs(before);
+    for (unsigned i = 0; i < processors; i++) {
+        kill(hogs[i], SIGKILL);
+        waitpid(hogs[i], NULL, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,6 +479,8 @@ int main(void)
         cmocka_unit_test(a_refused_connection_says_so),
         cmocka_unit_test(poll_waits_for_any),
         cmocka_unit_test(a_thread_may_read_too),
+        cmocka_unit_test(a_crowd_is_more_than_the_processors_hold),
+        cmocka_unit_test(in_a_crowd_all_are_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

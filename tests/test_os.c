@@ -514,6 +514,37 @@ static void version_1_has_a_hierarchy_for_memory(void **state)
     remove_tree(root);
 }
 
+static unsigned online, running;
+
+static bool count_in(const char *root, const char *loadavg, const char *list)
+{
+    char file[256], listed[256];
+    write_text(root, "loadavg", loadavg);
+    write_text(root, "online", list);
+    snprintf(file, sizeof(file), "%s/loadavg", root);
+    snprintf(listed, sizeof(listed), "%s/online", root);
+    return os_count_running(file, listed, &running, &online);
+}
+
+static void what_runs_on_the_machine_is_counted(void **state)
+{
+    char root[] = "/tmp/goalloc-running-XXXXXX";
+    assert_non_null(mkdtemp(root));
+    assert_true(count_in(root, "0.20 0.18 0.12 12/80 11206\n", "0-3,8,10-11\n"));
+    assert_int_equal(running, 12);
+    assert_int_equal(online, 7);
+    assert_true(count_in(root, "0.20 0.18 0.12 1/80 11206\n", "0\n"));
+    assert_int_equal(online, 1);
+    assert_false(count_in(root, "0.00 0.00 0.00 0/0 0\n", "0-1\n"));
+    assert_false(count_in(root, "1/80 2\n", "\n"));
+    assert_false(count_in(root, "junk\n", "0-1\n"));
+    assert_false(count_in(root, "", "0-1\n"));
+    assert_true(
+        os_count_running("/proc/loadavg", "/sys/devices/system/cpu/online", &running, &online));
+    assert_false(os_count_running("/nonexistent", "/nonexistent", &running, &online));
+    remove_tree(root);
+}
+
 static void files_that_are_missing_limit_nothing(void **state)
 {
     char text[8];
@@ -548,6 +579,7 @@ int main(void)
         cmocka_unit_test(a_fatal_report_aborts),
         cmocka_unit_test(the_least_limit_on_the_way_up_counts),
         cmocka_unit_test(version_1_has_a_hierarchy_for_memory),
+        cmocka_unit_test(what_runs_on_the_machine_is_counted),
         cmocka_unit_test(files_that_are_missing_limit_nothing),
 #ifdef GOALLOC_DEBUG
         cmocka_unit_test(the_chosen_call_fails_and_no_other),

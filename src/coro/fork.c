@@ -118,6 +118,7 @@ void coro_reset_in_child(void)
     lock_reset(&sched.lock);
     stack_reset();
     netpoll_reset();
+    help_reset();
     empty_lists();
     machine_list_alone();
     scope_reset();

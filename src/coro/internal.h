@@ -165,6 +165,9 @@ struct proc {
     _Atomic(int64_t) seen_at; /* since when the tick stands still; 0: a new owner. Relaxed */
     struct waiter *seen_next; /* monitor only */
     uint64_t random;          /* owner */
+    int64_t looked_at;        /* for events; 0: a new owner. Owner, as are the following; help.c */
+    int64_t turn;             /* how long its coroutines run each, about, in nanoseconds */
+    unsigned looked_tick;
 };
 
 struct machine {
@@ -175,6 +178,7 @@ struct machine {
     atomic_bool retaking;        /* see above */
     bool foreign;            /* a thread that runs no coroutines but its own program; constant */
     bool watching;           /* waits for descriptors and timers; itself */
+    bool has_watched;        /* and goes on with what came of it; itself */
     bool spinning;           /* looks for work, counted in sched.spinning; itself */
     struct waiter *previous; /* who was left by the switch under way, and what to do then */
     park_commit *commit;
@@ -329,6 +333,7 @@ GA_INLINE struct proc *machine_proc(struct machine *machine)
  * does at each switch is in run_queue.h. --- */
 bool queue_is_empty(const struct proc *proc);      /* anybody; run_next counts */
 bool queue_ring_is_empty(const struct proc *proc); /* anybody; run_next doesn't count */
+unsigned queue_length(const struct proc *proc);    /* the same */
 /* Half of the victim's queue comes to proc's; one of them is returned. */
 struct waiter *queue_steal(struct proc *proc, struct proc *victim, bool run_next_too);
 /* From here on there may be thieves. Anybody, once. */
@@ -416,12 +421,26 @@ void monitor_dump(void);   /* from a signal handler: print all, then exit */
 /* --- netpoll.c --- */
 /* Makes runnable whoever's descriptor is; waits until then or `until`. */
 bool netpoll(int64_t until);
+int64_t netpoll_looked_at(void);   /* when somebody did so last */
 void netpoll_if_late(int64_t now); /* the monitor's, as are the next two */
 void netpoll_prove(void);
 bool netpoll_has_unproved(void);
 bool netpoll_has_waiters(void);
 bool netpoll_started(void);
 void netpoll_interrupt(void);
+
+/* --- help.c --- */
+#define HELP_PATIENCE INT64_C(2000000)
+/* A worker has looked for events, and some were there. */
+void help_note_look(struct proc *proc, int64_t now);
+/* Whether others should be woken for what the proc has queued of them. */
+bool help_is_worth(const struct proc *proc);
+/* Whether who idles may rest until `now` and HELP_PATIENCE, as somebody else looks for events. */
+bool help_is_needless(int64_t now);
+void help_sample(int64_t now); /* the monitor */
+/* `running` threads, `busy` of them our workers: whether one more of ours would have to share. */
+bool help_is_crowd(unsigned running, unsigned online, unsigned busy);
+void help_reset(void);
 
 /* --- scope.c --- */
 void scope_child_starts(struct ga_scope *scope);

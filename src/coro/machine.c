@@ -344,6 +344,18 @@ static bool is_given(struct machine *machine)
     return atomic_load_explicit(&machine->wake, memory_order_acquire) == WAKE_GIVEN;
 }
 
+/* While others look for events, and no timer is due. */
+static void rest(struct machine *machine)
+{
+    unsigned word;
+    while ((word = atomic_load_explicit(&machine->wake, memory_order_acquire)) != WAKE_GIVEN) {
+        int64_t now = timer_now(), until = timers_next_of_all();
+        if (until <= now || !help_is_needless(now))
+            return;
+        sleep_while(machine, word, until < now + HELP_PATIENCE ? until : now + HELP_PATIENCE);
+    }
+}
+
 /* Some microseconds: what a futex's sleep and wake-up take. */
 static void wait_for_wake(struct machine *machine)
 {
@@ -400,7 +412,9 @@ void machine_stop(struct machine *machine)
     machine->is_idle = true;
     sched.idle_machine_count++;
     lock_release(&sched.lock);
-    if (watch_if_wanted(machine)) {
+    rest(machine);
+    machine->has_watched = watch_if_wanted(machine);
+    if (machine->has_watched) {
         if (unlist(machine)) {
             sched_start_spinning(machine); /* who brought more has left it to us to wake others */
             return;
@@ -421,6 +435,7 @@ void machine_pin(struct machine *machine, struct waiter *waiter)
 bool machine_wait_pinned(struct machine *machine)
 {
     unsigned look = WAKE_LOOK;
+    rest(machine);
     if (!is_given(machine)) {
         if (watch_if_wanted(machine) && !is_given(machine)) {
             atomic_compare_exchange_strong(&machine->wake, &look, WAKE_NOT);

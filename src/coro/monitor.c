@@ -211,6 +211,7 @@ static void look(void)
     run_overdue(now);
     bool waits = look_at_procs(now);
     netpoll_if_late(now);
+    help_sample(now);
     prove(now);
     trim(now);
     trace(now);

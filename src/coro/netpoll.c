@@ -266,10 +266,15 @@ bool netpoll(int64_t until)
     return any;
 }
 
+int64_t netpoll_looked_at(void)
+{
+    return atomic_load_explicit(&poller.looked_at, memory_order_relaxed);
+}
+
 void netpoll_if_late(int64_t now)
 {
     if (netpoll_has_waiters() && atomic_load(&sched.watcher) == NULL &&
-        now - atomic_load_explicit(&poller.looked_at, memory_order_relaxed) > LATE)
+        now - netpoll_looked_at() > LATE)
         netpoll(0);
 }
 

@@ -106,6 +106,12 @@ bool queue_overflow(struct run_queue *queue, struct waiter *waiter, unsigned hea
     return true;
 }
 
+unsigned queue_length(const struct proc *proc)
+{
+    unsigned head = atomic_load_explicit(&proc->queue.head, memory_order_relaxed);
+    return atomic_load_explicit(&proc->queue.tail, memory_order_relaxed) - head;
+}
+
 bool queue_ring_is_empty(const struct proc *proc)
 {
     return atomic_load(&proc->queue.head) == atomic_load(&proc->queue.tail);

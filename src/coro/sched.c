@@ -33,6 +33,7 @@ void sched_assign(struct machine *machine, struct proc *proc)
 {
     proc->machine = machine;
     atomic_store_explicit(&proc->seen_at, 0, memory_order_relaxed);
+    proc->looked_at = 0;
     atomic_store_explicit(&machine->proc, proc, memory_order_relaxed);
 }
 
@@ -474,8 +475,11 @@ static struct waiter *look(struct machine *machine, struct proc *proc)
         return waiter;
     if ((waiter = queue_pop(proc)) || (waiter = queue_global_pop(proc)))
         return waiter;
-    if (netpoll_has_waiters() && netpoll(0) && (waiter = queue_pop(proc)))
-        return waiter;
+    if (netpoll_has_waiters() && netpoll(0)) {
+        help_note_look(proc, netpoll_looked_at());
+        if ((waiter = queue_pop(proc)))
+            return waiter;
+    }
     return steal(machine, proc);
 }
 
@@ -534,8 +538,9 @@ static struct waiter *find(struct machine *machine)
         if (!waiter)
             waiter = look(machine, proc);
         if (waiter) {
-            if (stop_spinning(machine))
+            if (stop_spinning(machine) && (!machine->has_watched || help_is_worth(proc)))
                 sched_wake_idle();
+            machine->has_watched = false;
             return waiter;
         }
         if (give_up(machine, proc))

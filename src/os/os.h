@@ -82,6 +82,9 @@ uint64_t os_cgroup_memory_limit(const char *membership, const char *mount);
 bool os_is_first_thread(void); /* the one that main runs on */
 /* Processors that this process may use: the affinity mask, and the cgroup's quota. At least 1. */
 unsigned os_processors(void);
+/* Threads of the whole machine that run now or wait to, the caller among them, and processors, by
+ * /proc/loadavg and the list of those that are online. false: can't be known. */
+bool os_count_running(const char *loadavg, const char *list, unsigned *running, unsigned *online);
 unsigned os_threads(void); /* of this process; 0: can't be known */
 /* Whether a thread of this process waits in the kernel. */
 bool os_thread_sleeps(unsigned thread_id);

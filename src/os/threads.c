@@ -15,6 +15,7 @@
 #include "syscall.h"
 
 #define CPU_WORDS 128 /* 8,192 processors */
+#define DIGITS    "0123456789"
 
 bool os_is_first_thread(void)
 {
@@ -89,6 +90,37 @@ unsigned os_processors(void)
     if (quota && quota < count)
         count = quota;
     return count ? count : 1;
+}
+
+/* A list such as "0-3,8,10-11". */
+static unsigned count_listed(const char *at)
+{
+    unsigned count = 0;
+    while (*at >= '0' && *at <= '9') {
+        uint64_t first = number_at(at), last = first;
+        at += strspn(at, DIGITS);
+        if (*at == '-') {
+            last = number_at(at + 1);
+            at += 1 + strspn(at + 1, DIGITS);
+        }
+        count += last >= first ? (unsigned)(last - first + 1) : 0;
+        at += *at == ',';
+    }
+    return count;
+}
+
+/* The fourth field of loadavg is "RUNNING/ALL". */
+bool os_count_running(const char *loadavg, const char *list, unsigned *running, unsigned *online)
+{
+    char text[256];
+    if (!os_read_file(loadavg, text, sizeof(text)))
+        return false;
+    const char *slash = strchr(text, '/'), *at = slash;
+    while (at && at > text && at[-1] != ' ')
+        at--;
+    *running = at ? (unsigned)number_at(at) : 0;
+    *online = os_read_file(list, text, sizeof(text)) ? count_listed(text) : 0;
+    return *running > 0 && *online > 0;
 }
 
 /* --- Threads --- */
