@@ -744,7 +744,7 @@ static size_t count_fetched(uintptr_t stack, size_t stride)
  * stacks of this size. */
 static void stacks_fetched_in_vain_go_back(void **state)
 {
-    enum { OTHERS = 64 + 256, SOME = 500, STACK = 128 << 10 }; /* the third slab has 1024 */
+    enum { OTHERS = 32 + 128, SOME = 500, STACK = 128 << 10 }; /* the third slab has 512 */
     static struct waiter *stacks[OTHERS + SOME];
     NEEDS_A_KERNEL();
     if (sched.annotated)

@@ -38,7 +38,7 @@ static struct {
 
 bool help_is_crowd(unsigned running, unsigned online, unsigned busy)
 {
-    unsigned ours = busy < running ? busy : running; /* some may sleep in the kernel */
+    unsigned ours = busy < running ? busy : running;        /* some may sleep in the kernel */
     return running - ours + (ours > 2 ? ours : 2) > online; /* one more than one are two */
 }
 

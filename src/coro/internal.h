@@ -383,6 +383,7 @@ void machine_list_alone(void);
 void stack_freeze(void);
 void stack_thaw(void);
 void stack_reset(void);
+void stack_reclaim(void); /* later, once the child uses the runtime */
 void timers_freeze(struct timers *timers);
 void timers_thaw(struct timers *timers);
 void timers_reset(struct timers *timers); /* empty */
@@ -391,6 +392,10 @@ void netpoll_thaw(void);
 void netpoll_reset(void);
 void scope_reset(void);
 void monitor_reset(void);
+
+/* --- thread.c --- */
+/* One that never ends; false: it couldn't be started. */
+bool thread_start(void *(*run)(void *), void *argument);
 
 /* --- stack.c --- */
 /* stack_take and stack_give are in stack.h. */

@@ -19,7 +19,6 @@
 #include "stack.h"
 
 #define BLIND_PAUSE        UINT64_C(10000000)
-#define THREAD_STACK       ((size_t)256 << 10)
 #define MIGRATION_MACHINES 5
 #define SPINS              100
 
@@ -70,21 +69,6 @@ static void *run(void *argument)
     return NULL;
 }
 
-static bool start_thread(struct machine *machine)
-{
-    pthread_t thread;
-    pthread_attr_t attributes;
-    int saved = errno;
-    if (pthread_attr_init(&attributes) != 0)
-        return false;
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, THREAD_STACK);
-    bool started = pthread_create(&thread, &attributes, run, machine) == 0;
-    pthread_attr_destroy(&attributes);
-    errno = saved;
-    return started;
-}
-
 /* One whose thread couldn't be started before, or a new one; it counts as working from here on. */
 static struct machine *make_listed(struct proc *proc)
 {
@@ -118,7 +102,7 @@ static bool make(struct proc *proc, bool spinning)
     if (!machine)
         return false;
     machine->spinning = spinning;
-    if (start_thread(machine))
+    if (thread_start(run, machine))
         return true;
     lock_acquire(&sched.lock);
     atomic_store_explicit(&machine->proc, NULL, memory_order_relaxed);

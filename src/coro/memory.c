@@ -7,7 +7,7 @@
  * that was built with a sanitizer that one's malloc is called: AddressSanitizer's shadow lies where
  * our heap would, and LeakSanitizer looks for what is still reachable in its own blocks only.
  *
- * Invariants: what it gives is zeroed; it is a block like malloc's. Locking: none of its own.
+ * Invariants: what it gives is a block like malloc's. Locking: none of its own.
  */
 #include <errno.h>
 #include <string.h>
@@ -27,7 +27,7 @@ static void *alloc_small(size_t size)
     void *p;
     if (!mcache_pop(mcache_self(), class, &p))
         p = mcache_alloc_slow(class);
-    return p ? memset(p, 0, size) : NULL;
+    return p;
 }
 
 static void *alloc_large(size_t size)
@@ -40,9 +40,8 @@ static void *alloc_large(size_t size)
     return (void *)span_address(span);
 }
 
-void *coro_alloc(size_t size, bool pointers)
+void *coro_alloc_unset(size_t size)
 {
-    (void)pointers; /* the heap has one kind of span as yet; a collector tells them apart */
     void *p;
     if (GA_UNLIKELY(&__interceptor_calloc != NULL))
         p = size <= SANITIZERS_MOST ? __interceptor_calloc(1, size) : NULL;
@@ -51,6 +50,13 @@ void *coro_alloc(size_t size, bool pointers)
     if (!p)
         errno = ENOMEM;
     return p;
+}
+
+void *coro_alloc(size_t size, bool pointers)
+{
+    (void)pointers; /* the heap has one kind of span as yet; a collector tells them apart */
+    void *p = coro_alloc_unset(size);
+    return p && size <= CLASS_SIZE_MAX ? memset(p, 0, size) : p;
 }
 
 void coro_free(void *p)

@@ -13,6 +13,8 @@
 /* Zeroed, aligned to 16. pointers = false: the collector need not look into it. NULL: out of
  * memory; errno is ENOMEM then, and kept otherwise. */
 void *coro_alloc(size_t size, bool pointers);
+/* The same, without pointers, and not zeroed: memory that nobody has touched stays so. */
+void *coro_alloc_unset(size_t size);
 void coro_free(void *p);
 
 #endif

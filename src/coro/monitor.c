@@ -15,21 +15,19 @@
  *
  * Locking: sched.lock for a moment. Signals: all are blocked in it.
  */
-#include <errno.h>
 #include <pthread.h>
 
 #include "run_queue.h"
 
-#define MICROSECOND  INT64_C(1000)
-#define MILLISECOND  (1000 * MICROSECOND)
-#define SHORTEST     MILLISECOND
-#define LONGEST      (10 * MILLISECOND)
-#define SLICE        (10 * MILLISECOND)
-#define SITS_LONG    (100 * MILLISECOND)
-#define TRIM_EVERY   (500 * MILLISECOND)
-#define PROVE_EVERY  (20 * MILLISECOND)
-#define IDLE_ROUNDS  5
-#define THREAD_STACK ((size_t)256 << 10)
+#define MICROSECOND INT64_C(1000)
+#define MILLISECOND (1000 * MICROSECOND)
+#define SHORTEST    MILLISECOND
+#define LONGEST     (10 * MILLISECOND)
+#define SLICE       (10 * MILLISECOND)
+#define SITS_LONG   (100 * MILLISECOND)
+#define TRIM_EVERY  (500 * MILLISECOND)
+#define PROVE_EVERY (20 * MILLISECOND)
+#define IDLE_ROUNDS 5
 
 static struct {
     atomic_uint wake;   /* futex: counts what woke it */
@@ -252,22 +250,13 @@ static void *run(void *unused)
 
 bool monitor_start(void)
 {
-    pthread_t thread;
-    pthread_attr_t attributes;
     sigset_t before;
-    int saved = errno;
     monitor.interval = SHORTEST;
     monitor.trimmed_at = timer_now();
     atomic_store_explicit(&sched.clock, monitor.trimmed_at, memory_order_relaxed);
-    if (pthread_attr_init(&attributes) != 0)
-        return false;
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, THREAD_STACK);
     os_block_signals(&before);
-    bool started = pthread_create(&thread, &attributes, run, NULL) == 0;
+    bool started = thread_start(run, NULL);
     os_restore_signals(&before);
-    pthread_attr_destroy(&attributes);
-    errno = saved;
     return started;
 }
 

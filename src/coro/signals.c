@@ -19,7 +19,7 @@ static struct sigaction before; /* SIGSEGV's; constant once set */
 
 void *signals_make_stack(void)
 {
-    return coro_alloc(os_signal_stack_size(), false);
+    return coro_alloc_unset(os_signal_stack_size());
 }
 
 /* The same instruction faults again under the restored action. */
