@@ -1258,6 +1258,103 @@ static int start_heap_before(void **state)
 
 #define ON_A_HEAP(test) cmocka_unit_test_setup(test, start_heap_before)
 
+/* --- Huge pages --- */
+
+#define WHOLE_LOOKS 70 /* what is asked of a part that came apart once, and a few more */
+
+/* The next part inside the block, of one look at all of the heap; 0: none. */
+static uintptr_t find_in(const struct span *span, size_t *at)
+{
+    uintptr_t start = span_address(span), end = start + BYTES(span->pages), part;
+    while ((part = mheap_find_dense(at)) != 0 && (part < start || part >= end))
+        mheap_note_collapse(part, false);
+    return part;
+}
+
+static uintptr_t find_at_last(const struct span *span, size_t *at, unsigned looks)
+{
+    uintptr_t part = 0;
+    for (unsigned i = 0; i < looks && !part; i++)
+        part = find_in(span, at);
+    return part;
+}
+
+static void a_dense_part_is_found_at_the_second_look(void **state)
+{
+    NEEDS_A_KERNEL();
+    size_t at = 0;
+    struct span *span = large(3 * PART_PAGES);
+    memset(memory_of(span), 1, BYTES(span->pages));
+    assert_int_equal(find_in(span, &at), 0);
+    uintptr_t first = find_in(span, &at);
+    assert_true(first != 0 && first % MHEAP_PART == 0);
+    mheap_note_collapse(first, true);
+    uintptr_t second = find_in(span, &at);
+    assert_int_equal(second, first + MHEAP_PART); /* there are two at least */
+    mheap_note_collapse(second, false);           /* refused */
+    while (find_in(span, &at))
+        mheap_note_collapse(at * HEAP_PAGE - MHEAP_PART, false);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(find_in(span, &at), 0);
+    assert_int_equal(find_at_last(span, &at, WHOLE_LOOKS), second);
+    at = 0;
+    mheap_free_large(span);
+    mheap_check();
+}
+
+static void what_is_hardly_used_is_not_dense(void **state)
+{
+    NEEDS_A_KERNEL();
+    size_t at = 0;
+    mheap_release((size_t)1 << 40);
+    struct span *span = large(3 * PART_PAGES);
+    for (size_t i = 0; i < BYTES(span->pages); i += 2 * os_page_size())
+        ((char *)memory_of(span))[i] = 1;
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(find_in(span, &at), 0);
+    mheap_free_large(span);
+}
+
+static void a_part_that_comes_apart_has_to_wait(void **state)
+{
+    NEEDS_A_KERNEL();
+    size_t at = 0;
+    struct span *span = large(2 * PART_PAGES);
+    memset(memory_of(span), 1, BYTES(span->pages));
+    uintptr_t part = find_at_last(span, &at, WHOLE_LOOKS);
+    assert_true(part != 0);
+    mheap_note_collapse(part, true);
+    struct span *low = span;
+    mheap_free_large(low);
+    mheap_release((size_t)1 << 40);
+    span = take_at(part >> HEAP_PAGE_SHIFT, PART_PAGES);
+    memset(memory_of(span), 1, BYTES(span->pages));
+    at = 0;
+    assert_int_equal(find_at_last(span, &at, 10), 0);
+    assert_int_equal(find_at_last(span, &at, WHOLE_LOOKS), part);
+    mheap_free_large(span);
+}
+
+/* The kernel fills all of a part, also what was given back while it was at work. */
+static void what_the_kernel_filled_goes_back_once_more(void **state)
+{
+    NEEDS_A_KERNEL();
+    size_t at = 0;
+    struct span *span = large(2 * PART_PAGES);
+    memset(memory_of(span), 1, BYTES(span->pages));
+    uintptr_t part = find_at_last(span, &at, WHOLE_LOOKS);
+    assert_true(part != 0);
+    mheap_free_large(span);
+    mheap_release((size_t)1 << 40);
+    size_t dirty = stats_now().free_dirty, collapsed = stats_now().collapsed;
+    mheap_note_collapse(part, true);
+    assert_int_equal(stats_now().free_dirty, dirty + MHEAP_PART);
+    assert_int_equal(stats_now().collapsed, collapsed + MHEAP_PART);
+    mheap_check();
+    assert_int_equal(mheap_release((size_t)1 << 40), dirty + MHEAP_PART);
+    mheap_check();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1310,6 +1407,10 @@ int main(void)
         ON_A_HEAP(any_address_may_be_looked_up),
         ON_A_HEAP(metadata_is_zeroed_aligned_and_distinct),
         ON_A_HEAP(metadata_beyond_its_region_is_refused),
+        ON_A_HEAP(a_dense_part_is_found_at_the_second_look),
+        ON_A_HEAP(what_is_hardly_used_is_not_dense),
+        ON_A_HEAP(a_part_that_comes_apart_has_to_wait),
+        ON_A_HEAP(what_the_kernel_filled_goes_back_once_more),
         ON_A_HEAP(random_operations_keep_every_invariant),
         ON_A_HEAP(a_forked_childs_heap_works_after_reset),
         ON_A_HEAP(the_checker_notices_every_breakage),

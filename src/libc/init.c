@@ -86,6 +86,8 @@ __attribute__((constructor(101))) static void start(int argc, char **argv, char 
     scavenger_set_limit(options.memory_limit);
     if (options.thp != THP_AUTO)
         mheap_advise();
+    scavenger_allow_collapse(options.background && options.thp == THP_AUTO && !options.hardened &&
+                             options.gc == GC_OFF);
     start_modes();
     if (options.gc != GC_OFF && !stand_in())
         start_collector(environment);

@@ -126,6 +126,11 @@ GA_INLINE void add_free_dirty(long pages)
     GA_STORE_ANY(mheap.stats.free_dirty, mheap.stats.free_dirty + (size_t)pages * HEAP_PAGE);
 }
 
+/* --- dense.c; lock held --- */
+
+/* Pages [page, end) went back. */
+void dense_released(size_t page, size_t end);
+
 /* --- large.c; lock held --- */
 
 /* Takes `pages` whose address is a multiple of `align` out of a run; 0 where there's no memory. */

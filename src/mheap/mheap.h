@@ -67,6 +67,10 @@ struct span {
 
 _Static_assert(sizeof(struct span) == 128, "a span is two cache lines");
 
+/* What may lie on a huge page. */
+#define MHEAP_PART ((size_t)2 << 20)
+#define PART_PAGES (MHEAP_PART >> HEAP_PAGE_SHIFT)
+
 /* What describes one arena. Mapped as a whole when the heap first reaches the arena. */
 struct arena {
     /* page -> its span's first page. Stale for a page inside a free run: check against the span. */
@@ -76,6 +80,8 @@ struct arena {
      */
     uint64_t dirty[ARENA_PAGES / 64];
     struct span spans[ARENA_PAGES]; /* by first page */
+    int8_t
+        looks[ARENA_PAGES / PART_PAGES]; /* dense.c's, of each part; guarded by the heap's lock */
 };
 
 #define ARENA_RECORD_SIZE round_up(sizeof(struct arena), (size_t)64 << 10)
@@ -242,6 +248,14 @@ void mheap_zero_fresh(struct span *span);
 /* Releases free dirty pages, the longest runs first, until `bytes` went. Returns how many did. */
 size_t mheap_release(size_t bytes);
 
+/* --- Huge pages. One thread at a time. --- */
+
+/* From *at on, 0: from the start, the next part that is worth a huge page: all of it is in use, as
+ * at the look before. 0: none is left, and *at is 0. */
+uintptr_t mheap_find_dense(size_t *at);
+/* Whether the kernel has put it on one. */
+void mheap_note_collapse(uintptr_t part, bool done);
+
 /* --- Memory for this library's own structures: zeroed, aligned to 64, never given back. --- */
 void *mheap_meta_alloc(size_t size);
 
@@ -279,6 +293,7 @@ struct mheap_stats {
     uint64_t large_allocs;      /* large blocks allocated, ever ... */
     uint64_t large_alloc_bytes; /* ... and their bytes, with what blocks grew by in place */
     size_t released;            /* bytes given back to the kernel since the start */
+    size_t collapsed;           /* bytes put on huge pages, ever */
     size_t span_bytes; /* of meta: span structs, in use or not; only mheap_read_stats sets it */
 };
 void mheap_read_stats(struct mheap_stats *out);

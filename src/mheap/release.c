@@ -53,6 +53,7 @@ static size_t release_pages(size_t from, size_t page, size_t grain, unsigned *tr
     }
     size_t pages = (stop - start) >> HEAP_PAGE_SHIFT;
     pages_set_dirty(start >> HEAP_PAGE_SHIFT, pages, false);
+    dense_released(start >> HEAP_PAGE_SHIFT, stop >> HEAP_PAGE_SHIFT);
     add_free_dirty(-(long)pages);
     mheap.stats.released += stop - start;
     return pages;

@@ -35,7 +35,7 @@ struct snapshot {
     uint64_t allocs, alloc_bytes, frees, free_bytes; /* since the start */
     uint64_t objects, spans, threads;                /* numbers, now */
     uint64_t released_background, released_eager;    /* since the start */
-    uint64_t system_calls, moves;                    /* numbers, since the start */
+    uint64_t system_calls, moves, collapsed;         /* numbers, since the start */
     uint64_t memory_limit;
     uint64_t gc_cycles, scan_total;
     struct gc_figures gc;

@@ -69,6 +69,8 @@ static const struct row rows[] = {
      GA_METRIC_UINT64, 0, AT(large)},
     {"/goalloc/blocks/moved:blocks", "Large blocks that realloc moved without copying.",
      GA_METRIC_UINT64, 1, AT(moves)},
+    {"/goalloc/blocks/collapsed:bytes", "Bytes of the heap that were put on huge pages, ever.",
+     GA_METRIC_UINT64, 1, AT(collapsed)},
     {"/goalloc/heap/cached:bytes", "Of heap/unused: free blocks in threads' caches and depots.",
      GA_METRIC_UINT64, 0, AT(cached)},
     {"/goalloc/heap/depots:bytes", "Of heap/cached: free blocks in depots.", GA_METRIC_UINT64, 0,

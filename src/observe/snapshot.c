@@ -134,6 +134,7 @@ static void divide_heap(const struct mheap_stats *heap, struct snapshot *out)
     out->depot = out->depot < out->cached ? out->depot : out->cached;
     out->span_free = out->heap_unused - out->cached;
     out->moves = heap->moves;
+    out->collapsed = heap->collapsed;
 }
 
 static void divide_metadata(const struct mheap_stats *heap, struct snapshot *out)

@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <linux/mman.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
@@ -21,6 +22,9 @@
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
 #endif
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
@@ -157,6 +161,21 @@ void os_advise_huge(uintptr_t address, size_t size, bool huge)
 {
     os_syscall(SYS_madvise, (long)address, (long)size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE, 0, 0,
                0);
+}
+
+bool os_allows_huge(const char *setting)
+{
+    char text[128];
+    return os_read_file(setting, text, sizeof(text)) > 0 && !strstr(text, "[never]");
+}
+
+enum os_collapse os_collapse(uintptr_t address, size_t size)
+{
+    long result = os_syscall(SYS_madvise, (long)address, (long)size, MADV_COLLAPSE, 0, 0, 0);
+    if (result == 0)
+        return OS_COLLAPSED;
+    return result == -ENOMEM || result == -EAGAIN || result == -EBUSY ? OS_COLLAPSE_LATER
+                                                                      : OS_COLLAPSE_REFUSED;
 }
 
 size_t os_page_size(void)

@@ -8,6 +8,9 @@
 /* Looks at the heap and releases what the pacer says. Returns when to look again; 0: no need. */
 uint64_t scavenger_step(bool in_background);
 
+/* Whether as much is held as lets memory go sooner. */
+bool scavenger_is_limit_near(void);
+
 /* In a forked child, whose parent may have been in a step. */
 void scavenger_forget_step(void);
 

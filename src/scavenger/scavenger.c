@@ -18,6 +18,7 @@
 #include "../mheap/mheap.h"
 #include "../options/options.h"
 #include "../os/os.h"
+#include "collapse.h"
 #include "internal.h"
 #include "limit.h"
 #include "pacer.h"
@@ -66,7 +67,7 @@ static size_t held_bytes(void)
     return levels.in_use + levels.free_dirty + mheap_own_bytes();
 }
 
-static bool is_limit_near(void)
+bool scavenger_is_limit_near(void)
 {
     size_t level = GA_LOAD_ANY(scavenger.limit_level);
     return GA_UNLIKELY(level != SIZE_MAX) && held_bytes() > level;
@@ -203,7 +204,7 @@ static uint64_t step(bool in_background)
         scavenger.started = true;
     }
     size_t bytes = pacer_decide(&scavenger.pacer, &sample);
-    mcentral_set_lean(bytes > 0 || is_limit_near());
+    mcentral_set_lean(bytes > 0 || scavenger_is_limit_near());
     if (bytes) {
         drain_for_release(sample.now);
         GA_STORE_ANY(scavenger.steps, scavenger.steps + 1);
@@ -238,20 +239,18 @@ uint64_t scavenger_step(bool in_background)
 {
     if (!begin_step())
         return os_nanotime() + PACER_SECOND / 20;
-    if (is_limit_near())
+    if (scavenger_is_limit_near())
         keep_limit();
     uint64_t due = step(in_background);
     end_step();
     return due;
 }
 
-static bool is_time(void)
+static bool is_time(const struct mheap_levels *levels)
 {
-    struct mheap_levels levels;
     size_t depots = mcentral_depot_bytes();
-    mheap_read_levels(&levels);
-    if (minus(levels.in_use, depots) > GA_LOAD_ANY(scavenger.regret_level) ||
-        levels.free_dirty + depots > GA_LOAD_ANY(scavenger.next_free))
+    if (minus(levels->in_use, depots) > GA_LOAD_ANY(scavenger.regret_level) ||
+        levels->free_dirty + depots > GA_LOAD_ANY(scavenger.next_free))
         return true;
     uint64_t due = GA_LOAD_ANY(scavenger.due);
     return due && os_coarse_nanotime() >= due;
@@ -297,11 +296,14 @@ void scavenger_tick(void)
         trim_unneeded();
     if (GA_UNLIKELY(mcache_is_asked()))
         mcache_meet_requests();
-    if (GA_UNLIKELY(is_limit_near()))
+    if (GA_UNLIKELY(scavenger_is_limit_near()))
         tick_at_limit();
     if (!options.scavenge)
         return;
-    if (GA_UNLIKELY(is_time()) && scavenger_step(false))
+    struct mheap_levels levels;
+    mheap_read_levels(&levels);
+    if ((GA_UNLIKELY(is_time(&levels)) && scavenger_step(false)) ||
+        GA_UNLIKELY(collapse_is_wanted(levels.in_use)))
         scavenger_want_thread();
 }
 

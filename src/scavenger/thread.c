@@ -8,7 +8,8 @@
  *                               v
  *                         THREAD_STOPPING --> THREAD_NONE for good
  *
- * Only with GOALLOC=background, and only while something waits to be given back. Not by default: a
+ * Only with GOALLOC=background, and only while something waits to be given back, or to lie on huge
+ * pages. Not by default: a
  * single-threaded program may rely on being one (unshare and setns refuse others, libc's locks cost
  * less), and a program that has shut itself in by seccomp would be killed for our clone. All
  * signals are blocked in it, so that none of the program's is handled there. A forked child has
@@ -22,6 +23,7 @@
 
 #include "../options/options.h"
 #include "../os/os.h"
+#include "collapse.h"
 #include "internal.h"
 #include "pacer.h"
 
@@ -47,11 +49,19 @@ static void wait_until(uint64_t due)
         os_futex_wait_for(&state, THREAD_RUNNING, due - now);
 }
 
+/* What there is to do, now; and when to do the next. 0: no need. */
+static uint64_t next_step(void)
+{
+    uint64_t release = scavenger_step(true);
+    uint64_t collapse = collapse_step(!scavenger_is_limit_near());
+    return !release || (collapse && collapse < release) ? collapse : release;
+}
+
 static void *run(void *unused)
 {
     (void)unused;
     pthread_setname_np(pthread_self(), "goalloc-scav");
-    for (uint64_t due; (due = scavenger_step(true)) != 0;) {
+    for (uint64_t due; (due = next_step()) != 0;) {
         wait_until(due);
         if (atomic_load_explicit(&state, memory_order_relaxed) != THREAD_RUNNING)
             break;
@@ -80,7 +90,7 @@ static bool start(void)
 void scavenger_want_thread(void)
 {
     unsigned expected = THREAD_NONE;
-    if (!options.background)
+    if (!options.background || atomic_load_explicit(&state, memory_order_relaxed) != THREAD_NONE)
         return;
     if (atomic_load_explicit(&stopped, memory_order_relaxed) ||
         !atomic_compare_exchange_strong_explicit(&state, &expected, THREAD_RUNNING,

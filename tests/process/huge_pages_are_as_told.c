@@ -2,11 +2,22 @@
 //
 // GOALLOC=thp=always and thp=never mark all of the heap for the kernel, also what was mapped before
 // the options were read and what is mapped anew under a block that realloc moved; by default
-// nothing is marked. The heap stays a few mappings all the same.
+// nothing is marked, but parts of a large heap that are dense go to huge pages, by the background
+// thread. The heap stays a few mappings all the same.
 
 #include "promise.h"
 
-#define MB ((size_t)1 << 20)
+#include <malloc.h>
+#include <sys/mman.h>
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
+#define MB     ((size_t)1 << 20)
+#define PART   (2 * MB)
+#define BLOCK  ((size_t)400)
+#define BLOCKS (100 * MB / BLOCK)
 
 struct flags {
     unsigned mappings, huge, not_huge;
@@ -80,14 +91,71 @@ static void as_it_is(void)
     expect(flags.huge == 0 && flags.not_huge == 0, "expected no mapping to be marked");
 }
 
+/* --- Dense parts, with the background thread --- */
+
+static void *map_part(void)
+{
+    char *memory = mmap(NULL, 2 * PART, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    expect(memory != MAP_FAILED, "expected memory");
+    return (void *)(((uintptr_t)memory + PART - 1) / PART * PART);
+}
+
+/* Whether the system lets anybody collapse. */
+static bool kernel_collapses(void)
+{
+    char setting[128] = "";
+    int fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
+    ssize_t got = read(fd, setting, sizeof(setting) - 1);
+    close(fd);
+    void *part = map_part();
+    memset(part, 1, PART);
+    return got > 0 && !strstr(setting, "[never]") && madvise(part, PART, MADV_COLLAPSE) == 0;
+}
+
+static size_t huge_kilobytes(void)
+{
+    return (size_t)proc_number("/proc/self/smaps_rollup", "AnonHugePages:");
+}
+
+static void fill(unsigned char *blocks[], bool check)
+{
+    for (size_t i = 0; i < BLOCKS; i++)
+        for (size_t k = 0; k < BLOCK; k += 64) {
+            expect(!check || blocks[i][k] == (unsigned char)(i + k / 64),
+                   "expected what was written");
+            blocks[i][k] = (unsigned char)(i + k / 64);
+        }
+}
+
+static void dense(void)
+{
+    static unsigned char *blocks[BLOCKS];
+    if (!kernel_collapses())
+        return;
+    for (size_t i = 0; i < BLOCKS; i++)
+        blocks[i] = malloc(BLOCK);
+    fill(blocks, false);
+    size_t before = resident_kilobytes(), huge = huge_kilobytes();
+    while (huge_kilobytes() < huge + 3 * PART / 1024) { /* promise_begin's alarm ends it */
+        free(malloc(100 << 10)); /* a slow path, by which the thread is started */
+        usleep(20000);
+        fill(blocks, true);
+    }
+    size_t after = resident_kilobytes();
+    expect(after < before + 1024, "expected %zu KB to stay what they are, not %zu", before, after);
+    for (size_t i = 0; i < BLOCKS; i++)
+        free(blocks[i]);
+    malloc_trim(0);
+    expect(resident_kilobytes() < before / 8, "expected memory to go back from huge pages, too");
+}
+
 static const struct program {
     const char *name, *options;
     void (*body)(void);
 } programs[] = {
-    {"always", "thp=always", always},
-    {"never", "thp=never", never},
-    {"auto", "thp=auto", as_it_is},
-    {"nothing said", "", as_it_is},
+    {"always", "thp=always", always}, {"never", "thp=never", never},
+    {"auto", "thp=auto", as_it_is},   {"nothing said", "", as_it_is},
+    {"dense", "background", dense},
 };
 
 static void run(const struct program *program)
