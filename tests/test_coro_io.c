@@ -7,9 +7,7 @@
 #include <goalloc/io.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <sys/wait.h>
 
 #include "coro/internal.h"
 
@@ -382,6 +380,7 @@ static void a_crowd_is_more_than_the_processors_hold(void **state)
     assert_false(help_is_crowd(8, 8, 4));
     assert_true(help_is_crowd(9, 8, 4));
     assert_false(help_is_crowd(1, 2, 4)); /* workers that are asleep in the kernel */
+    assert_false(help_is_crowd(9, 2, 9)); /* more workers than processors are who wanted them */
 }
 
 static atomic_bool stop;
@@ -407,16 +406,6 @@ static void answer(int fd)
     ga_close_fd(fd);
 }
 
-static pid_t start_hog(void)
-{
-    pid_t parent = getpid(), hog = fork();
-    if (hog != 0)
-        return hog;
-    while (getppid() == parent) {
-    }
-    _exit(0);
-}
-
 /* Computes until the others have got on without it. */
 static void compute(void)
 {
@@ -426,19 +415,12 @@ static void compute(void)
     atomic_fetch_add(&count, 1);
 }
 
-/* Other programs have all processors: a worker that looks for events often is left to it, and one
- * that no longer does isn't relied on. Whoever isn't served makes this test hang. */
+/* A worker that looks for events often is left to it, and one that no longer does isn't relied on.
+ * Whoever isn't served makes this test hang. */
 static void in_a_crowd_all_are_served(void **state)
 {
-    NEEDS_A_KERNEL();
-    pid_t hogs[256];
-    unsigned processors, running;
-    assert_true(
-        os_count_running("/proc/loadavg", "/sys/devices/system/cpu/online", &running, &processors));
-    processors = processors < COUNT(hogs) ? processors : COUNT(hogs);
-    for (unsigned i = 0; i < processors; i++)
-        assert_true((hogs[i] = start_hog()) > 0);
     int before = ga_set_procs(2);
+    help_force(true);
     atomic_store(&stop, false);
     atomic_store(&count, 0);
     for (int i = 0; i < 40; i++) {
@@ -446,20 +428,45 @@ static void in_a_crowd_all_are_served(void **state)
         ga_go(answer, pair.ends[1]);
         ga_go(keep_asking, pair.ends[0]);
     }
-    while (!help_is_needless(timer_now())) /* it has been noticed, and acted on */
-        ga_sleep(MS / 10);
     for (int i = 0; i < 5; i++) {
+        ga_sleep(20 * MS);
         ga_go(compute);
         while (atomic_load(&count) <= i)
             ga_sleep(MS);
     }
     atomic_store(&stop, true);
     ga_wait_all();
+    help_force(false);
     ga_set_procs(before);
-    for (unsigned i = 0; i < processors; i++) {
-        kill(hogs[i], SIGKILL);
-        waitpid(hogs[i], NULL, 0);
+}
+
+/* Coroutines that timers wake together, and that a thread makes, are none of the events that may
+ * wait: each waits here until all of them run at once. */
+static void meet(void)
+{
+    ga_sleep(5 * MS);
+    atomic_fetch_add(&count, 1);
+    while (atomic_load(&count) % 4 != 0) {
     }
+}
+
+static void in_a_crowd_timers_wake_all(void **state)
+{
+    struct pair pair = make_pair();
+    int before = ga_set_procs(4);
+    help_force(true);
+    atomic_store(&count, 0);
+    ga_go(answer, pair.ends[1]); /* somebody waits for a descriptor */
+    for (int round = 1; round <= 5; round++) {
+        for (int i = 0; i < 4; i++)
+            ga_go(meet);
+        while (atomic_load(&count) < 4 * round)
+            ga_sleep(MS);
+    }
+    ga_close_fd(pair.ends[0]);
+    ga_wait_all();
+    help_force(false);
+    ga_set_procs(before);
 }
 
 int main(void)
@@ -481,6 +488,7 @@ int main(void)
         cmocka_unit_test(a_thread_may_read_too),
         cmocka_unit_test(a_crowd_is_more_than_the_processors_hold),
         cmocka_unit_test(in_a_crowd_all_are_served),
+        cmocka_unit_test(in_a_crowd_timers_wake_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

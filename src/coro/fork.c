@@ -50,10 +50,13 @@ void coro_unlock_after_fork(void)
     start_thaw();
 }
 
-static void empty_proc(struct proc *proc)
+/* Free stacks of one that somebody else was at are lost to the child. */
+static void empty_proc(struct proc *proc, const struct proc *own)
 {
     queue_reset(proc);
     timers_reset(proc->timers);
+    if (proc->idle || proc == own)
+        stack_flush(proc);
     proc->stacks[0] = proc->stacks[1] = (struct batch){.first = NULL};
     proc->started = proc->ended = 0;
     proc->machine = NULL;
@@ -88,7 +91,7 @@ static void list_procs(struct machine *self)
 {
     struct proc *own = self && !self->foreign ? machine_proc(self) : NULL;
     for (unsigned i = sched.procs_made; i-- > 0;)
-        empty_proc(sched.procs[i]);
+        empty_proc(sched.procs[i], own);
     if (own) {
         own->idle = false;
         own->machine = self;

@@ -166,7 +166,7 @@ struct proc {
     struct waiter *seen_next; /* monitor only */
     uint64_t random;          /* owner */
     int64_t looked_at;        /* for events; 0: a new owner. Owner, as are the following; help.c */
-    int64_t turn;             /* how long its coroutines run each, about, in nanoseconds */
+    int64_t turn;             /* how long its coroutines run each, about, in ns; 0: not known */
     unsigned looked_tick;
 };
 
@@ -178,7 +178,7 @@ struct machine {
     atomic_bool retaking;        /* see above */
     bool foreign;            /* a thread that runs no coroutines but its own program; constant */
     bool watching;           /* waits for descriptors and timers; itself */
-    bool has_watched;        /* and goes on with what came of it; itself */
+    unsigned events;         /* it has come back from that with so many to run; itself */
     bool spinning;           /* looks for work, counted in sched.spinning; itself */
     struct waiter *previous; /* who was left by the switch under way, and what to do then */
     park_commit *commit;
@@ -198,6 +198,7 @@ struct machine {
     atomic_uint wake;          /* futex: enum wake, of machine.c */
     atomic_bool asleep;        /* waits for `wake` in the kernel; sequentially consistent */
     atomic_uint thread_id;     /* the kernel's; 0: not yet known. Relaxed */
+    struct waiter *stack;      /* its thread's, if of ours; see thread.c */
     void *signal_stack;        /* for the report of an overflow; constant */
 };
 
@@ -383,7 +384,6 @@ void machine_list_alone(void);
 void stack_freeze(void);
 void stack_thaw(void);
 void stack_reset(void);
-void stack_reclaim(void); /* later, once the child uses the runtime */
 void timers_freeze(struct timers *timers);
 void timers_thaw(struct timers *timers);
 void timers_reset(struct timers *timers); /* empty */
@@ -394,8 +394,10 @@ void scope_reset(void);
 void monitor_reset(void);
 
 /* --- thread.c --- */
-/* One that never ends; false: it couldn't be started. */
-bool thread_start(void *(*run)(void *), void *argument);
+/* One that never ends; on *stack, or NULL: one of libc's. false: it couldn't be started. */
+bool thread_start(struct waiter **stack, void *(*run)(void *), void *argument);
+/* In a forked child, which hasn't got the thread. */
+void thread_forget_stack(struct waiter **stack);
 
 /* --- stack.c --- */
 /* stack_take and stack_give are in stack.h. */
@@ -424,8 +426,9 @@ void monitor_notice(void); /* somebody works again */
 void monitor_dump(void);   /* from a signal handler: print all, then exit */
 
 /* --- netpoll.c --- */
-/* Makes runnable whoever's descriptor is; waits until then or `until`. */
-bool netpoll(int64_t until);
+/* Makes runnable whoever's descriptor is ready, and returns how many; waits until then or `until`.
+ */
+unsigned netpoll(int64_t until);
 int64_t netpoll_looked_at(void);   /* when somebody did so last */
 void netpoll_if_late(int64_t now); /* the monitor's, as are the next two */
 void netpoll_prove(void);
@@ -435,16 +438,17 @@ bool netpoll_started(void);
 void netpoll_interrupt(void);
 
 /* --- help.c --- */
-#define HELP_PATIENCE INT64_C(2000000)
 /* A worker has looked for events, and some were there. */
 void help_note_look(struct proc *proc, int64_t now);
-/* Whether others should be woken for what the proc has queued of them. */
-bool help_is_worth(const struct proc *proc);
-/* Whether who idles may rest until `now` and HELP_PATIENCE, as somebody else looks for events. */
+/* Whether others should be woken, as its owner has, for so many events. */
+bool help_is_worth(const struct proc *proc, unsigned events);
+/* Whether who idles needn't watch, as somebody at work will look for events soon. */
 bool help_is_needless(int64_t now);
-void help_sample(int64_t now); /* the monitor */
-/* `running` threads, `busy` of them our workers: whether one more of ours would have to share. */
-bool help_is_crowd(unsigned running, unsigned online, unsigned busy);
+/* The monitor; whether it should look again soon. */
+bool help_look(int64_t now);
+/* `running` threads, some of them ours: whether one more of ours would take another's processor. */
+bool help_is_crowd(unsigned running, unsigned online, unsigned ours);
+void help_force(bool crowded); /* whatever the monitor counts; for tests */
 void help_reset(void);
 
 /* --- scope.c --- */

@@ -102,7 +102,7 @@ static bool make(struct proc *proc, bool spinning)
     if (!machine)
         return false;
     machine->spinning = spinning;
-    if (thread_start(run, machine))
+    if (thread_start(&machine->stack, run, machine))
         return true;
     lock_acquire(&sched.lock);
     atomic_store_explicit(&machine->proc, NULL, memory_order_relaxed);
@@ -302,7 +302,7 @@ static void watch(struct machine *machine, int64_t until)
     if (!netpoll_started())
         sleep_while(machine, WAKE_NOT, until);
     else if (atomic_load(&machine->wake) == WAKE_NOT)
-        netpoll(until);
+        machine->events = netpoll(until);
 }
 
 /* Takes itself off the idle list; false: somebody else did, and wakes it. */
@@ -328,7 +328,8 @@ static bool is_given(struct machine *machine)
     return atomic_load_explicit(&machine->wake, memory_order_acquire) == WAKE_GIVEN;
 }
 
-/* While others look for events, and no timer is due. */
+/* While somebody at work looks for events, until a timer is due; the monitor wakes it if nobody
+ * does any more. */
 static void rest(struct machine *machine)
 {
     unsigned word;
@@ -336,7 +337,7 @@ static void rest(struct machine *machine)
         int64_t now = timer_now(), until = timers_next_of_all();
         if (until <= now || !help_is_needless(now))
             return;
-        sleep_while(machine, word, until < now + HELP_PATIENCE ? until : now + HELP_PATIENCE);
+        sleep_while(machine, word, until);
     }
 }
 
@@ -389,6 +390,7 @@ void machine_stop(struct machine *machine)
 {
     if (machine->spinning)
         park_fatal("the scheduler stops a machine that counts as looking for work");
+    machine->events = 0;
     lock_acquire(&sched.lock);
     atomic_store(&machine->wake, WAKE_NOT);
     machine->next_idle = sched.idle_machines;
@@ -397,8 +399,7 @@ void machine_stop(struct machine *machine)
     sched.idle_machine_count++;
     lock_release(&sched.lock);
     rest(machine);
-    machine->has_watched = watch_if_wanted(machine);
-    if (machine->has_watched) {
+    if (watch_if_wanted(machine)) {
         if (unlist(machine)) {
             sched_start_spinning(machine); /* who brought more has left it to us to wake others */
             return;
@@ -407,6 +408,7 @@ void machine_stop(struct machine *machine)
         deadlock_check();
     }
     wait_for_wake(machine);
+    machine->events = 0;
     machine->spinning = machine->given_spinning;
 }
 
@@ -482,6 +484,10 @@ void machine_reset(void)
 void machine_list_alone(void)
 {
     struct machine *self = machine_self();
+    struct machine *machine = atomic_load_explicit(&sched.machines, memory_order_relaxed);
+    for (; machine; machine = machine->next)
+        if (machine != self)
+            thread_forget_stack(&machine->stack);
     threads.spare = NULL;
     sched.machine_count = 0;
     atomic_store_explicit(&sched.machines, NULL, memory_order_relaxed);

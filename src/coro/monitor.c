@@ -38,6 +38,7 @@ static struct {
     int64_t proved_at;
     int64_t traced_at;
     unsigned idle_rounds;
+    struct waiter *stack; /* its own; see thread.c */
 } monitor;
 
 static void wake(void)
@@ -209,7 +210,7 @@ static void look(void)
     run_overdue(now);
     bool waits = look_at_procs(now);
     netpoll_if_late(now);
-    help_sample(now);
+    waits |= help_look(now);
     prove(now);
     trim(now);
     trace(now);
@@ -255,13 +256,14 @@ bool monitor_start(void)
     monitor.trimmed_at = timer_now();
     atomic_store_explicit(&sched.clock, monitor.trimmed_at, memory_order_relaxed);
     os_block_signals(&before);
-    bool started = thread_start(run, NULL);
+    bool started = thread_start(&monitor.stack, run, NULL);
     os_restore_signals(&before);
     return started;
 }
 
 void monitor_reset(void)
 {
+    thread_forget_stack(&monitor.stack);
     atomic_store(&monitor.asleep, false);
     atomic_store(&monitor.dump, false);
     monitor.idle_rounds = 0;

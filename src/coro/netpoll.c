@@ -156,16 +156,17 @@ static struct wait *take(struct descriptor *descriptor, enum poll_way way, enum 
     return first;
 }
 
-static bool wake_all(struct wait *wait)
+/* How many. */
+static unsigned wake_all(struct wait *wait)
 {
-    bool any = wait != NULL;
-    while (wait) {
+    unsigned count = 0;
+    for (; wait; count++) {
         struct wait *next = wait->next; /* it lies on the waiter's stack */
         atomic_fetch_sub(&poller.waiters, 1);
         park_ready(wait->waiter);
         wait = next;
     }
-    return any;
+    return count;
 }
 
 /* Also where it is registered: what is ready now is reported. */
@@ -229,7 +230,7 @@ static void handle(const struct os_event *event, struct woken *woken)
 
 /* With thousands of descriptors the memory of each has left the cache since its last event: what
  * is needed is fetched for many at a time, not missed one by one. */
-static bool handle_all(const struct os_event *events, int count)
+static unsigned handle_all(const struct os_event *events, int count)
 {
     struct woken woken = {.end = &woken.first};
     for (int i = 0; i < count; i++) {
@@ -245,13 +246,13 @@ static bool handle_all(const struct os_event *events, int count)
     return wake_all(woken.first);
 }
 
-bool netpoll(int64_t until)
+unsigned netpoll(int64_t until)
 {
     struct os_event events[EVENTS];
     int fd = atomic_load_explicit(&poller.poller, memory_order_acquire);
     int64_t limit = 0;
     if (fd <= 0)
-        return false;
+        return 0;
     if (until == INT64_MAX)
         limit = -1;
     else if (until > 0 && (limit = until - timer_now()) < 0)
@@ -259,11 +260,11 @@ bool netpoll(int64_t until)
     int count = os_poller_wait(fd, events, EVENTS, limit);
     atomic_store_explicit(&poller.looked_at, timer_now(), memory_order_relaxed);
     if (count <= 0)
-        return false;
+        return 0;
     atomic_fetch_add(&sched.wakers, 1); /* before a waiter is off the count */
-    bool any = handle_all(events, count);
+    unsigned woken = handle_all(events, count);
     atomic_fetch_sub(&sched.wakers, 1);
-    return any;
+    return woken;
 }
 
 int64_t netpoll_looked_at(void)

@@ -147,6 +147,7 @@ static void give_proc(struct machine *machine, struct proc *proc)
     sched.waiting_machines--;
     proc->machine = machine;
     atomic_store_explicit(&proc->seen_at, 0, memory_order_relaxed);
+    proc->looked_at = 0;
     machine->given = proc;
 }
 
@@ -467,8 +468,11 @@ static struct waiter *look(struct machine *machine, struct proc *proc)
     if (others_turn) /* else a lone one that yields, and so comes here each time, would put it off
                       */
         proc->countdown = timer == INT64_MAX ? GLOBAL_TICKS : TIMER_TICKS;
-    if (timer != INT64_MAX && timers_run(proc->timers, timer_now()) && !queue_is_empty(proc))
-        sched_wake_idle();
+    if (timer != INT64_MAX && timers_run(proc->timers, timer_now())) {
+        machine->events = 0; /* they aren't alone */
+        if (!queue_is_empty(proc))
+            sched_wake_idle();
+    }
     if (others_turn && (waiter = queue_global_pop(proc)))
         return waiter;
     if (others_turn && (waiter = queue_pop_first(proc)))
@@ -538,9 +542,10 @@ static struct waiter *find(struct machine *machine)
         if (!waiter)
             waiter = look(machine, proc);
         if (waiter) {
-            if (stop_spinning(machine) && (!machine->has_watched || help_is_worth(proc)))
+            if (stop_spinning(machine) &&
+                (!machine->events || help_is_worth(proc, machine->events)))
                 sched_wake_idle();
-            machine->has_watched = false;
+            machine->events = 0;
             return waiter;
         }
         if (give_up(machine, proc))

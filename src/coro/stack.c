@@ -264,18 +264,3 @@ void stack_reset(void)
 {
     lock_reset(&stacks.lock);
 }
-
-/* What was free in the parent, its threads' pools included, and what threads ran on that the child
- * hasn't got. The coroutines that are gone keep theirs: others may know them. */
-void stack_reclaim(void)
-{
-    struct machine *self = machine_self();
-    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    lock_acquire(&stacks.lock);
-    for (unsigned i = 0; i < procs_made(); i++)
-        sched.procs[i]->stacks[0] = sched.procs[i]->stacks[1] = (struct batch){.first = NULL};
-    for (unsigned pool = 0; pool < STACK_POOLS; pool++)
-        stacks.pools[pool] = (struct size_pool){.warm = NULL};
-    stack_slab_reclaim(here, self ? (uintptr_t)self->scheduler_sp : here);
-    lock_release(&stacks.lock);
-}

@@ -30,10 +30,10 @@
 #include "../os/report.h"
 #include "layout.h"
 
-#define SLABS_MAX  512
-#define FIRST_SLAB ((size_t)4352 << 10) /* 64 of the default stacks */
-#define BATCH      256u                 /* stacks that get their guards in one go */
-#define COLOURS    24
+#define SLABS_MAX   512
+#define FIRST_SHIFT 22   /* 4 MB in the first slab: 64 of the default stacks */
+#define BATCH       256u /* stacks that get their guards in one go */
+#define COLOURS     24
 /* Tops of stacks that are fetched in one call: at most, and a share of the stacks in use. */
 #define FETCH_MOST  64u
 #define FETCH_SHARE 16u
@@ -192,12 +192,17 @@ static struct slab *fill_in(unsigned pool, uintptr_t bits, size_t count)
     return &slabs.all[index];
 }
 
+static size_t first_count(unsigned pool)
+{
+    return STACK_SHIFT + pool < FIRST_SHIFT ? (size_t)1 << (FIRST_SHIFT - STACK_SHIFT - pool) : 1;
+}
+
 /* As many stacks as planned, or as the limits leave. */
 static struct slab *make_slab(unsigned pool)
 {
     struct slab_pool *sizes = &slabs.pools[pool];
     if (sizes->next_count == 0)
-        sizes->next_count = pool_stride(pool) < FIRST_SLAB ? FIRST_SLAB / pool_stride(pool) : 1;
+        sizes->next_count = first_count(pool);
     if (atomic_load_explicit(&slabs.count, memory_order_relaxed) == SLABS_MAX)
         return NULL;
     for (size_t count = sizes->next_count; count > 0; count /= 2) {
@@ -388,28 +393,6 @@ static void make_cold(struct slab *slab)
         unfetch_tops(slab);
     if (slab->used > 0 && slab->is_cold == slab->used)
         forget(slab);
-}
-
-static void reclaim(struct slab *slab, uintptr_t one, uintptr_t other)
-{
-    for (size_t i = 0; i < slab->used; i++) {
-        uintptr_t bottom = slab->base + i * slab->stride;
-        if (bit_is_set(slab->cold, i) || waiter_status(waiter_at(slab, i)) != WAITER_NONE ||
-            one - bottom < slab->stride || other - bottom < slab->stride)
-            continue;
-        change_bit(slab->cold, i);
-        slab->is_cold++;
-        slabs.pools[slab->pool].cold++;
-    }
-    /* Those that a trim had under way are among them. */
-    memset(slab->chill, 0, (slab->used + 63) / 64 * sizeof(uint64_t));
-}
-
-void stack_slab_reclaim(uintptr_t one, uintptr_t other)
-{
-    unsigned count = atomic_load_explicit(&slabs.count, memory_order_acquire);
-    for (unsigned i = 0; i < count; i++)
-        reclaim(&slabs.all[i], one, other);
 }
 
 void stack_slab_release_chilled(unsigned pool)

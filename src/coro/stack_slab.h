@@ -20,7 +20,4 @@ void stack_slab_chill(struct waiter *waiter);
 void stack_slab_release_chilled(unsigned pool); /* no lock held; one thread at a time */
 void stack_slab_make_cold(unsigned pool);
 
-/* All that nobody's coroutine is on, nor the two addresses, become cold. */
-void stack_slab_reclaim(uintptr_t one, uintptr_t other);
-
 #endif

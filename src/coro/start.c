@@ -138,8 +138,6 @@ bool sched_start(void)
 {
     lock_acquire(&starting);
     bool forked = atomic_load_explicit(&sched.state, memory_order_relaxed) == SCHED_FORKED;
-    if (forked)
-        stack_reclaim();
     if (!sched_started() && (forked ? monitor_start() : start()))
         atomic_store_explicit(&sched.state, SCHED_RUNNING, memory_order_release);
     lock_release(&starting);

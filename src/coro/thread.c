@@ -16,34 +16,47 @@
 #include "stack.h"
 
 #define THREAD_STACK ((size_t)256 << 10)
+#define THREAD_MOST  ((size_t)64 << 20)
 
-/* On the stack's memory, between its guard and its waiter; NULL: on one of libc's. */
-static bool start_on(struct waiter *stack, void *(*run)(void *), void *argument)
+/* On the stack's memory, between its guard and its waiter; NULL: on one of libc's. An errno. */
+static int start_on(struct waiter *stack, size_t size, void *(*run)(void *), void *argument)
 {
     pthread_t thread;
     pthread_attr_t attributes;
     uintptr_t bottom = stack ? stack->stack + os_page_size() : 0;
-    if (pthread_attr_init(&attributes) != 0)
-        return false;
+    int failed = pthread_attr_init(&attributes);
+    if (failed)
+        return failed;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    bool started = (!stack || pthread_attr_setstack(&attributes, (void *)bottom,
-                                                    (uintptr_t)stack - bottom) == 0) &&
-                   pthread_create(&thread, &attributes, run, argument) == 0;
+    if (stack)
+        failed = pthread_attr_setstack(&attributes, (void *)bottom, (uintptr_t)stack - bottom);
+    else
+        failed = pthread_attr_setstacksize(&attributes, size);
+    if (!failed)
+        failed = pthread_create(&thread, &attributes, run, argument);
     pthread_attr_destroy(&attributes);
-    return started;
+    return failed;
 }
 
-bool thread_start(void *(*run)(void *), void *argument)
+bool thread_start(struct waiter **stack, void *(*run)(void *), void *argument)
 {
-    int saved = errno;
-    struct waiter *stack = sched.annotated ? NULL : stack_take(NULL, THREAD_STACK);
-    bool started = stack && start_on(stack, run, argument);
-    if (!started) {
-        /* Thread-local storage may be larger than that; a sanitizer's always is. */
-        if (stack)
-            stack_give(NULL, stack);
-        started = start_on(NULL, run, argument);
+    int saved = errno, failed = ENOMEM;
+    *stack = sched.annotated ? NULL : stack_take(NULL, THREAD_STACK);
+    if (*stack && (failed = start_on(*stack, 0, run, argument)) != 0)
+        thread_forget_stack(stack);
+    if (failed) {
+        /* EINVAL: thread-local storage takes more than that; a sanitizer has some of its own. */
+        size_t size = THREAD_STACK;
+        while ((failed = start_on(NULL, size, run, argument)) == EINVAL && size < THREAD_MOST)
+            size *= 2;
     }
     errno = saved;
-    return started;
+    return !failed;
+}
+
+void thread_forget_stack(struct waiter **stack)
+{
+    if (*stack)
+        stack_give(NULL, *stack);
+    *stack = NULL;
 }
