@@ -63,7 +63,8 @@ static bool look_at(size_t part)
     if (*looks == PART_WHOLE)
         return false;
     if (!is_in_use(part)) {
-        *looks = *looks < PART_NEW ? *looks : PART_NEW;
+        if (*looks > PART_NEW)
+            *looks = PART_NEW;
         return false;
     }
     if (*looks < PART_FOUND)
