@@ -2,6 +2,8 @@
 /* The page heap: runs, spans, large blocks, looking addresses up. */
 #include "support/test.h"
 
+#include <sys/wait.h>
+
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -1315,6 +1317,30 @@ static void what_is_hardly_used_is_not_dense(void **state)
     mheap_free_large(span);
 }
 
+/* Else a forked child that only reads would get a copy of its own. */
+static void what_a_child_shares_is_not_dense(void **state)
+{
+    NEEDS_A_KERNEL();
+    size_t at = 0;
+    int wait[2];
+    char byte;
+    struct span *span = large(3 * PART_PAGES);
+    memset(memory_of(span), 1, BYTES(span->pages));
+    assert_int_equal(pipe(wait), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(wait[1]);
+        _exit(read(wait[0], &byte, 1) != 0);
+    }
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(find_in(span, &at), 0);
+    close(wait[1]);
+    close(wait[0]);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_true(find_at_last(span, &at, WHOLE_LOOKS) != 0);
+    mheap_free_large(span);
+}
+
 static void a_part_that_comes_apart_has_to_wait(void **state)
 {
     NEEDS_A_KERNEL();
@@ -1409,6 +1435,7 @@ int main(void)
         ON_A_HEAP(metadata_beyond_its_region_is_refused),
         ON_A_HEAP(a_dense_part_is_found_at_the_second_look),
         ON_A_HEAP(what_is_hardly_used_is_not_dense),
+        ON_A_HEAP(what_a_child_shares_is_not_dense),
         ON_A_HEAP(a_part_that_comes_apart_has_to_wait),
         ON_A_HEAP(what_the_kernel_filled_goes_back_once_more),
         ON_A_HEAP(random_operations_keep_every_invariant),

@@ -65,11 +65,12 @@ static void empty_proc(struct proc *proc, const struct proc *own)
 
 static void count_self(const struct machine *self)
 {
-    bool is_coroutine = self && !self->foreign && !(self->current->flags & WAITER_MAIN);
+    bool runs = self && !self->foreign && self->current;
+    bool is_coroutine = runs && !(self->current->flags & WAITER_MAIN);
     atomic_store(&sched.foreign_started, is_coroutine && !self->current->daemon);
     atomic_store(&sched.foreign_ended, 0);
     atomic_store(&sched.daemons, is_coroutine && self->current->daemon);
-    sched.main = self && !self->foreign && !is_coroutine ? self->current : NULL;
+    sched.main = runs && !is_coroutine ? self->current : NULL;
 }
 
 static void empty_lists(void)
@@ -113,7 +114,8 @@ void coro_reset_in_child(void)
     park_forked = true;
     sched.forks++;
     if (self) {
-        self->current->forks = sched.forks;
+        if (self->current) /* none: a signal's handler has forked, on an idle machine */
+            self->current->forks = sched.forks;
         atomic_store(&self->retaking, false); /* the monitor was about to, in the parent */
     }
     if (!frozen)

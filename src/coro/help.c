@@ -37,6 +37,7 @@ static struct {
     _Atomic(int64_t) back_at; /* a worker will have looked by then; 0: none says so */
     int64_t sampled_at;       /* the monitor's, as is the following */
     int64_t seen_at;          /* when it was crowded last */
+    bool owes;                /* to wake somebody, now that it is over */
     atomic_bool forced;       /* by a test; relaxed */
 } help;
 
@@ -94,17 +95,17 @@ bool help_look(int64_t now)
     bool watched_for = is_work_shared() && netpoll_has_waiters();
     if (watched_for && now - help.sampled_at >= SAMPLE_EVERY)
         sample(now);
-    bool was = is_crowded();
     bool crowded = (help.seen_at != 0 && now - help.seen_at < BELIEVED_FOR) ||
                    atomic_load_explicit(&help.forced, memory_order_relaxed);
-    if (crowded != was)
+    if (crowded != is_crowded()) {
         atomic_store_explicit(&help.crowded, crowded, memory_order_relaxed);
-    if ((!crowded && !was) || !watched_for)
-        return false;
-    /* Also when it is over: those that rest would not see it. */
-    if ((!crowded || is_overdue(now)) && atomic_load(&sched.watcher) == NULL)
+        help.owes = !crowded; /* those that rest don't see it */
+    }
+    if (atomic_load(&sched.watcher) != NULL)
+        help.owes = false;
+    else if (watched_for && (help.owes || (crowded && is_overdue(now))))
         sched_wake_idle();
-    return true;
+    return watched_for && (crowded || help.owes);
 }
 
 /* --- Workers --- */
@@ -117,10 +118,10 @@ static bool is_worth(const struct proc *proc, int64_t limit)
 }
 
 /* Coroutines that those events haven't made runnable; theirs lie on the global queue or came to
- * the proc's. */
+ * the proc's, but for the one that it is about to run. */
 static bool others_are_queued(const struct proc *proc, unsigned events)
 {
-    if (atomic_load_explicit(&sched.queued, memory_order_relaxed) + queue_length(proc) > events)
+    if (atomic_load_explicit(&sched.queued, memory_order_relaxed) + queue_length(proc) >= events)
         return true;
     for (unsigned i = 0; i < procs_made(); i++)
         if (sched.procs[i] != proc && !queue_ring_is_empty(sched.procs[i]))

@@ -425,6 +425,7 @@ bool machine_wait_pinned(struct machine *machine)
     if (!is_given(machine)) {
         if (watch_if_wanted(machine) && !is_given(machine)) {
             atomic_compare_exchange_strong(&machine->wake, &look, WAKE_NOT);
+            machine->events = 0;
             return false;
         }
         deadlock_check();

@@ -56,7 +56,8 @@ bool thread_start(struct waiter **stack, void *(*run)(void *), void *argument)
 
 void thread_forget_stack(struct waiter **stack)
 {
-    if (*stack)
-        stack_give(NULL, *stack);
-    *stack = NULL;
+    struct waiter *mine = *stack;
+    *stack = NULL; /* before it is another's: somebody may fork in between */
+    if (mine)
+        stack_give(NULL, mine);
 }

@@ -5,9 +5,10 @@
  * Place: src/scavenger asks for one, has the kernel put it on a huge page, and says how that went;
  * release.c says what went back. Calls src/os.
  *
- * A part is 2 MB at a multiple of that. It is worth it when all its pages are in use and have
- * memory, at two looks a second apart: then a huge page takes no more memory than it has, and is
- * likely to stay whole. From one that comes apart later, as pages of it go back, more is asked:
+ * A part is 2 MB at a multiple of that. It is worth it when all its pages are in use, at two looks
+ * a second apart, and have memory that no forked process shares: then a huge page takes no more
+ * memory than there is, and is likely to stay whole. From one that comes apart later, as pages of
+ * it go back, more is asked:
  *
  *   NEW --dense--> 1 --dense--> found --kernel agrees--> WHOLE
  *    ^ not dense   |                |                      | pages of it go back
@@ -60,13 +61,11 @@ static bool is_in_use(size_t part)
 static bool look_at(size_t part)
 {
     int8_t *looks = look_of(part);
-    if (*looks == PART_WHOLE)
+    bool in_use = is_in_use(part);
+    if (!in_use && *looks > PART_NEW)
+        *looks = PART_NEW;
+    if (!in_use || *looks == PART_WHOLE)
         return false;
-    if (!is_in_use(part)) {
-        if (*looks > PART_NEW)
-            *looks = PART_NEW;
-        return false;
-    }
     if (*looks < PART_FOUND)
         ++*looks;
     return *looks == PART_FOUND;
@@ -96,7 +95,7 @@ uintptr_t mheap_find_dense(size_t *at)
         uintptr_t part = find_some(at) ? mheap_page_address(*at - PART_PAGES) : 0;
         if (!part)
             continue;
-        if (os_resident_in(part, MHEAP_PART) == MHEAP_PART)
+        if (os_has_alone(part, MHEAP_PART))
             return part;
         mheap_note_collapse(part, false); /* a large block that is hardly used, say */
     }

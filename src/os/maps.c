@@ -113,6 +113,8 @@ struct scan_arguments {
 /* In /proc/self/pagemap: present or swapped; a file's, or shared. */
 #define PAGEMAP_THERE (UINT64_C(3) << 62)
 #define PAGEMAP_FILE  (UINT64_C(1) << 61)
+/* Present, and no other process has it. */
+#define PAGEMAP_ALONE (UINT64_C(1) << 63 | UINT64_C(1) << 56)
 
 _Static_assert(sizeof(struct scan_arguments) == 0x60, "the size is part of the call's number");
 
@@ -191,6 +193,28 @@ void os_each_populated(uintptr_t start, uintptr_t end, visit_range *visit, void 
         close_file(fd);
     if (start < end)
         visit(start, end, context);
+}
+
+bool os_has_alone(uintptr_t address, size_t size)
+{
+    uint64_t words[512] = {0};
+    size_t page = os_page_size(), have = 0, want = size / page;
+    long fd = open_file("/proc/self/pagemap");
+    if (fd < 0)
+        return false;
+    while (have < want) {
+        size_t some = want - have < 512 ? want - have : 512;
+        long got = os_syscall(SYS_pread64, fd, (long)(uintptr_t)words, (long)(some * 8),
+                              (long)((address / page + have) * 8), 0, 0);
+        size_t i = 0;
+        while (got > 0 && i < (size_t)got / 8 && (words[i] & PAGEMAP_ALONE) == PAGEMAP_ALONE)
+            i++;
+        have += i;
+        if (i < some)
+            break;
+    }
+    close_file(fd);
+    return have == want;
 }
 
 size_t os_copy_memory(void *to, uintptr_t from, size_t size)

@@ -169,13 +169,9 @@ bool os_allows_huge(const char *setting)
     return os_read_file(setting, text, sizeof(text)) > 0 && !strstr(text, "[never]");
 }
 
-enum os_collapse os_collapse(uintptr_t address, size_t size)
+bool os_collapse(uintptr_t address, size_t size)
 {
-    long result = os_syscall(SYS_madvise, (long)address, (long)size, MADV_COLLAPSE, 0, 0, 0);
-    if (result == 0)
-        return OS_COLLAPSED;
-    return result == -ENOMEM || result == -EAGAIN || result == -EBUSY ? OS_COLLAPSE_LATER
-                                                                      : OS_COLLAPSE_REFUSED;
+    return os_syscall(SYS_madvise, (long)address, (long)size, MADV_COLLAPSE, 0, 0, 0) == 0;
 }
 
 size_t os_page_size(void)

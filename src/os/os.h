@@ -48,15 +48,12 @@ bool os_protect(uintptr_t address, size_t size, bool accessible);
 /* Whether the kernel may put huge pages there, or mustn't. Advice: it can't fail. */
 void os_advise_huge(uintptr_t address, size_t size, bool huge);
 
+/* Whether each page there has memory that no other process shares. */
+bool os_has_alone(uintptr_t address, size_t size);
 /* Whether the system's setting leaves any room for huge pages, by the kernel's file. */
 bool os_allows_huge(const char *setting);
 /* Puts what has memory there, 2 MB, on a huge page (Linux 6.1). */
-enum os_collapse {
-    OS_COLLAPSED,
-    OS_COLLAPSE_LATER,  /* there's no such page now, or a page is in use by the kernel */
-    OS_COLLAPSE_REFUSED /* the kernel hasn't got it, or the process may not */
-};
-enum os_collapse os_collapse(uintptr_t address, size_t size);
+bool os_collapse(uintptr_t address, size_t size);
 
 /* --- Waiting. --- */
 void os_futex_wait(atomic_uint *word, unsigned expected);

@@ -40,6 +40,7 @@ static struct {
     unsigned idle_looks; /* the same */
     bool asked;          /* whether huge pages are allowed is known ... */
     bool refused;        /* ... and they aren't */
+    bool done;           /* the kernel has done so once */
     size_t level;        /* worth a thread if more is in use; also read by others */
 } collapse = {.level = SIZE_MAX};
 
@@ -63,17 +64,19 @@ static bool is_allowed(void)
     return !collapse.refused;
 }
 
-/* One part; when to do the next. */
+/* One part; when to do the next. The kernel may refuse one for what it is: a block in it was moved
+ * to a mapping of its own, say. If it has refused all so far it hasn't got it. */
 static uint64_t put_on_huge_page(uintptr_t part, uint64_t began)
 {
-    enum os_collapse result = os_collapse(part, MHEAP_PART);
-    mheap_note_collapse(part, result == OS_COLLAPSED);
-    collapse.refused = result == OS_COLLAPSE_REFUSED;
-    collapse.refusals = result == OS_COLLAPSED ? 0 : collapse.refusals + 1;
+    bool done = os_collapse(part, MHEAP_PART);
+    mheap_note_collapse(part, done);
+    collapse.refusals = done ? 0 : collapse.refusals + 1;
+    collapse.done |= done;
     uint64_t now = os_nanotime();
     if (collapse.refusals < REFUSALS)
         return now + (now - began) * SHARE;
     collapse.refusals = 0;
+    collapse.refused = !collapse.done;
     return now + LEAVE_FOR;
 }
 

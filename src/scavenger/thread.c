@@ -36,8 +36,11 @@ enum thread_state {
 /* Release when the thread leaves, acquire by who waits for that; else relaxed. */
 static atomic_uint state;
 static atomic_bool stopped; /* the process ends: no new thread */
+static uint64_t not_before; /* by os_coarse_nanotime: there was none to be had; stale is harmless */
 
 #define STACK_SIZE ((size_t)64 << 10)
+/* How soon it is tried again where it could not be started. */
+#define RETRY_AFTER PACER_SECOND
 /* How long the process's end waits for the thread to leave. */
 #define STOP_WAIT (PACER_SECOND / 5)
 
@@ -90,15 +93,18 @@ static bool start(void)
 void scavenger_want_thread(void)
 {
     unsigned expected = THREAD_NONE;
-    if (!options.background || atomic_load_explicit(&state, memory_order_relaxed) != THREAD_NONE)
+    if (!options.background || atomic_load_explicit(&state, memory_order_relaxed) != THREAD_NONE ||
+        os_coarse_nanotime() < GA_LOAD_ANY(not_before))
         return;
     if (atomic_load_explicit(&stopped, memory_order_relaxed) ||
         !atomic_compare_exchange_strong_explicit(&state, &expected, THREAD_RUNNING,
                                                  memory_order_relaxed, memory_order_relaxed))
         return;
     int saved = errno; /* free keeps it */
-    if (!start())
+    if (!start()) {
+        GA_STORE_ANY(not_before, os_coarse_nanotime() + RETRY_AFTER);
         atomic_store_explicit(&state, THREAD_NONE, memory_order_relaxed);
+    }
     errno = saved;
 }
 
