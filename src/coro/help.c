@@ -21,7 +21,8 @@
  * where that isn't known: that is worth a wake-up and its share of a processor.
  *
  * Invariants: `crowded` is a hint, true for at most 50 ms after it was last seen to be so; where
- * nobody works it has no effect. A proc's figures are its owner's. Locking: sched.lock, to count.
+ * nobody works it has no effect; no event is left while all wait (tests/model/crowd.pml). A proc's
+ * figures are its owner's. Locking: sched.lock, to count.
  */
 #include "internal.h"
 

@@ -55,5 +55,9 @@ expect 0 alone
 expect 0 alone -DWAITERS=5
 expect 1 alone -DBREAK_BARRIER
 expect 1 alone -DBREAK_WAIT
+expect 0 crowd -DEVENTS=3
+expect 0 crowd -DENDS
+expect 1 crowd -DBREAK_MONITOR
+expect 1 crowd -DBREAK_LAST
 
 [ "$failures" -eq 0 ]
