@@ -1341,21 +1341,28 @@ static void what_a_child_shares_is_not_dense(void **state)
     mheap_free_large(span);
 }
 
-static void a_part_that_comes_apart_has_to_wait(void **state)
+/* A part of a block that was all written; the block is free again, and nothing of it has memory. */
+static uintptr_t part_of_the_past(bool collapsed)
 {
-    NEEDS_A_KERNEL();
     size_t at = 0;
     struct span *span = large(2 * PART_PAGES);
     memset(memory_of(span), 1, BYTES(span->pages));
     uintptr_t part = find_at_last(span, &at, WHOLE_LOOKS);
     assert_true(part != 0);
-    mheap_note_collapse(part, true);
-    struct span *low = span;
-    mheap_free_large(low);
+    if (collapsed)
+        mheap_note_collapse(part, true);
+    mheap_free_large(span);
     mheap_release((size_t)1 << 40);
-    span = take_at(part >> HEAP_PAGE_SHIFT, PART_PAGES);
+    return part;
+}
+
+static void a_part_that_comes_apart_has_to_wait(void **state)
+{
+    NEEDS_A_KERNEL();
+    size_t at = 0;
+    uintptr_t part = part_of_the_past(true);
+    struct span *span = take_at(part >> HEAP_PAGE_SHIFT, PART_PAGES);
     memset(memory_of(span), 1, BYTES(span->pages));
-    at = 0;
     assert_int_equal(find_at_last(span, &at, 10), 0);
     assert_int_equal(find_at_last(span, &at, WHOLE_LOOKS), part);
     mheap_free_large(span);
@@ -1365,13 +1372,7 @@ static void a_part_that_comes_apart_has_to_wait(void **state)
 static void what_the_kernel_filled_goes_back_once_more(void **state)
 {
     NEEDS_A_KERNEL();
-    size_t at = 0;
-    struct span *span = large(2 * PART_PAGES);
-    memset(memory_of(span), 1, BYTES(span->pages));
-    uintptr_t part = find_at_last(span, &at, WHOLE_LOOKS);
-    assert_true(part != 0);
-    mheap_free_large(span);
-    mheap_release((size_t)1 << 40);
+    uintptr_t part = part_of_the_past(false);
     size_t dirty = stats_now().free_dirty, collapsed = stats_now().collapsed;
     mheap_note_collapse(part, true);
     assert_int_equal(stats_now().free_dirty, dirty + MHEAP_PART);

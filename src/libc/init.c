@@ -86,8 +86,8 @@ __attribute__((constructor(101))) static void start(int argc, char **argv, char 
     scavenger_set_limit(options.memory_limit);
     if (options.thp != THP_AUTO)
         mheap_advise();
-    scavenger_allow_collapse(options.background && options.thp == THP_AUTO && !options.hardened &&
-                             options.gc == GC_OFF);
+    if (options.background && options.thp == THP_AUTO && !options.hardened && options.gc == GC_OFF)
+        scavenger_allow_collapse();
     start_modes();
     if (options.gc != GC_OFF && !stand_in())
         start_collector(environment);

@@ -79,9 +79,8 @@ struct arena {
      * was allocated. Written under heap lock; atomic because a span's owner reads its own pages'.
      */
     uint64_t dirty[ARENA_PAGES / 64];
-    struct span spans[ARENA_PAGES]; /* by first page */
-    int8_t
-        looks[ARENA_PAGES / PART_PAGES]; /* dense.c's, of each part; guarded by the heap's lock */
+    struct span spans[ARENA_PAGES];         /* by first page */
+    int8_t looks[ARENA_PAGES / PART_PAGES]; /* of each part; dense.c's, under the heap's lock */
 };
 
 #define ARENA_RECORD_SIZE round_up(sizeof(struct arena), (size_t)64 << 10)

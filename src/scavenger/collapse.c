@@ -44,9 +44,9 @@ static struct {
     size_t level;        /* worth a thread if more is in use; also read by others */
 } collapse = {.level = SIZE_MAX};
 
-void scavenger_allow_collapse(bool allow)
+void scavenger_allow_collapse(void)
 {
-    GA_STORE_ANY(collapse.level, allow ? LEAST_HEAP : SIZE_MAX);
+    GA_STORE_ANY(collapse.level, LEAST_HEAP);
 }
 
 bool collapse_is_wanted(size_t in_use)

@@ -17,8 +17,8 @@ void scavenger_tick(void);
 /* Once the options are known; UINT64_MAX: no limit. */
 void scavenger_set_limit(uint64_t bytes);
 
-/* Once the modes are known: whether dense parts of the heap may go to huge pages. */
-void scavenger_allow_collapse(bool allow);
+/* Once the modes are known: dense parts of the heap may go to huge pages. */
+void scavenger_allow_collapse(void);
 
 /* Drains this thread's cache, idle threads' caches and all depots, so that what was free in one
  * size class can serve another, and asks other threads to drain theirs. To be done before a request

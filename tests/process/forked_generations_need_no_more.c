@@ -4,7 +4,7 @@
 // after many generations the address space is as large as after the first.
 #include <goalloc/coro.h>
 
-#include "promise.h"
+#include "address_space.h"
 
 #define GENERATIONS 100
 #define COROUTINES  4
@@ -23,23 +23,10 @@ static void run_some(void)
     ga_sleep(INT64_C(3000000)); /* until its threads idle, and have given back what they keep */
 }
 
-static size_t address_space_kb(void)
-{
-    char line[256];
-    size_t size = 0;
-    FILE *file = fopen("/proc/self/status", "r");
-    while (file && fgets(line, sizeof(line), file))
-        if (strncmp(line, "VmSize:", 7) == 0)
-            size = strtoul(line + 7, NULL, 10);
-    expect(file && size > 0, "/proc/self/status to tell the size");
-    fclose(file);
-    return size;
-}
-
 static void go_on(int generation, size_t first)
 {
     run_some();
-    size_t size = address_space_kb();
+    size_t size = address_space_kilobytes();
     if (first == 0)
         first = size;
     expect(size < first + SLACK, "generation %d to have some %zu KB like the first, not %zu",
