@@ -569,6 +569,11 @@ static void break_listing(struct span *span, struct magazine *full, struct magaz
     memset(span->bits, 0xff, sizeof(span->bits));
 }
 
+static void break_hole(struct span *span, struct magazine *full, struct magazine *empty)
+{
+    span->holes = ~UINT64_C(0);
+}
+
 static const struct breakage breakages[] = {
     {"a magazine has lost its floor", break_floor},
     {"the depot holds an empty magazine", break_fullness},
@@ -584,6 +589,7 @@ static const struct breakage breakages[] = {
     {"the list is broken", break_link},
     {"a span's objects are miscounted", break_used},
     {"a span shouldn't be listed", break_listing},
+    {"an object in use lies in a hole", break_hole},
 };
 
 static void break_and_check(void *argument)

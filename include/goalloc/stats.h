@@ -41,13 +41,14 @@ extern "C" {
  *   in_use = live + cached + span_free
  */
 struct ga_stats {
-    size_t mapped;        /* heap address space mapped */
-    size_t in_use;        /* of it in spans: pages that hold blocks, or did a moment ago */
+    size_t mapped; /* heap address space mapped */
+    size_t
+        in_use; /* of it in spans that hold blocks, or did a moment ago, but for holes given back */
     size_t live;          /* blocks that the program holds, rounded up to their size class */
     size_t cached;        /* free blocks in threads' caches and depots */
     size_t span_free;     /* free blocks in spans, and spans' unused ends */
     size_t free_dirty;    /* free pages that still count in RSS */
-    size_t free_released; /* free pages given back to the kernel, or never touched */
+    size_t free_released; /* free memory given back to the kernel, or never touched */
     size_t large;         /* of live: blocks without a size class */
     size_t metadata;      /* address space for the library's own tables */
     size_t resident;      /* the process's RSS, as the kernel has it (three system calls) */

@@ -79,7 +79,7 @@ static size_t overhead(void)
 {
     struct mheap_stats heap;
     mheap_read_stats(&heap);
-    size_t held = heap.in_use + heap.free_dirty + heap.meta, blocks = heap_bytes();
+    size_t held = heap.in_use - heap.holes + heap.free_dirty + heap.meta, blocks = heap_bytes();
     return held > blocks ? held - blocks : 0;
 }
 

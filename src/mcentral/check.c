@@ -56,6 +56,7 @@ static void check_class(unsigned class)
         require(span->listed && span->prev == before, "the list is broken", class);
         require(span->used == bits_set(span), "a span's objects are miscounted", class);
         require(span->used > 0 && span->used < span->objects, "a span shouldn't be listed", class);
+        require(holes_are_empty(span), "an object in use lies in a hole", class);
         before = at;
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* internal.h: what depot.c, objects.c and sweep.c share. */
+/* internal.h: what depot.c, objects.c, holes.c and sweep.c share. */
 #ifndef GOALLOC_MCENTRAL_INTERNAL_H
 #define GOALLOC_MCENTRAL_INTERNAL_H
 
@@ -29,6 +29,25 @@ void spans_remove(struct mcentral *central, struct span *span);
 
 /* After objects of the span were freed: it is listed, or goes back to the heap when it has none. */
 void span_relist(struct mcentral *central, struct span *span);
+
+/* The objects of its spans that are neither with users nor in magazines; the lock is held. */
+GA_INLINE uint32_t central_free(const struct mcentral *central, unsigned class)
+{
+    size_t all = (size_t)central->span_count * size_classes[class % SIZE_CLASS_COUNT].objects;
+    return (uint32_t)(all - central->objects_out);
+}
+
+/* holes.c; the central's lock is held. Objects were taken from the span. */
+void holes_fill(struct span *span);
+GA_INLINE void holes_note_taken(struct span *span)
+{
+    if (GA_UNLIKELY(span->holes != 0))
+        holes_fill(span);
+}
+/* The span has no object in use and goes back as a whole. */
+void holes_forget(struct span *span);
+/* Whether no object in use lies in what went back; for checks. */
+bool holes_are_empty(const struct span *span);
 
 /* sweep.c; the central's lock is held. Before an object is taken from the span: frees what nothing
  * reached, unless that was done. The span stays. */

@@ -43,6 +43,10 @@ struct mcentral {
     uint32_t least_full;    /* the least it was since mcentral_trim_unneeded; guarded by lock */
     uint32_t in_depot;      /* objects in its magazines; guarded by lock */
     uint32_t span_count;    /* spans of this class; guarded by lock */
+    uint32_t least_free;    /* objects free in them: the least since a walk through holes began */
+    uint32_t walked;        /* so many of them the last walk was about, or fewer; guarded by lock */
+    uint32_t hole_at;       /* the span at which a walk goes on; 0: none; guarded by lock */
+    uint32_t hole_skip;     /* so many free objects it leaves alone first; guarded by lock */
     size_t objects_out;     /* bits set in them: with users or in magazines; guarded by lock */
     uint64_t allocs, frees; /* past all threads' caches, ever; guarded by lock */
 } __attribute__((aligned(GA_CACHE_LINE)));
@@ -102,6 +106,16 @@ GA_INLINE bool mcentral_is_lean(void)
 {
     return atomic_load_explicit(&mcentral_lean, memory_order_relaxed);
 }
+
+/*
+ * Holes: whole pages of the system's in which no object is in use, in spans where others are. A
+ * walk gives back those of a class, in steps; one walk at a time. It is about free objects that
+ * nobody has needed since the last began, or with `all` about every one.
+ */
+/* false: it isn't worth it. */
+bool mcentral_begin_holes(unsigned class, bool all);
+/* A step; adds to *bytes what went. false: it has ended. */
+bool mcentral_give_holes(unsigned class, size_t *bytes);
 
 /* --- Life, statistics, checks --- */
 void mcentral_lock_all(void);

@@ -45,6 +45,8 @@ void spans_remove(struct mcentral *central, struct span *span)
     if (GA_UNLIKELY(!is_linked(central, span)))
         report_fatal("broken central: the list of spans at page %u", span->page);
     span->listed = false;
+    if (GA_UNLIKELY(central->hole_at == span->page))
+        central->hole_at = span->next;
     if (span->next)
         mheap_span_at(span->next)->prev = span->prev;
     if (span->prev)
@@ -59,6 +61,7 @@ void span_relist(struct mcentral *central, struct span *span)
         if (span->listed)
             spans_remove(central, span);
         central->span_count--;
+        holes_forget(span);
         mheap_free_span(span);
     } else if (span->used < span->objects && !span->listed) {
         spans_add(central, span);
@@ -86,6 +89,7 @@ static unsigned take_from_span(struct span *span, void **end, unsigned want)
     }
     span->used = (uint16_t)(span->used + taken);
     span->zero &= ~span->bits[0];
+    holes_note_taken(span);
     return taken;
 }
 
@@ -96,6 +100,15 @@ static struct span *alloc_span(unsigned class)
     if (class < mcentral_typed(0))
         return mheap_alloc_noscan_span(class - mcentral_noscan(0));
     return mheap_alloc_typed_span(class - mcentral_typed(0));
+}
+
+static void note_least_free(struct mcentral *central, unsigned class)
+{
+    uint32_t now = central_free(central, class);
+    if (now < central->least_free)
+        central->least_free = now;
+    if (now < central->walked)
+        central->walked = now;
 }
 
 static unsigned fill(unsigned class, void **objects, unsigned want)
@@ -109,6 +122,7 @@ static unsigned fill(unsigned class, void **objects, unsigned want)
             if (!span)
                 break;
             central->span_count++;
+            central->least_free = 0;
             spans_add(central, span);
         }
         sweep_before_taking(central, span);
@@ -119,6 +133,7 @@ static unsigned fill(unsigned class, void **objects, unsigned want)
             spans_remove(central, span);
     }
     central->objects_out += got;
+    note_least_free(central, class);
     return got;
 }
 
@@ -160,8 +175,10 @@ void *mcentral_take_zero(unsigned class)
         if (GA_UNLIKELY(mheap_marks.marking))
             marks_add(span->page, 0, UINT64_C(1) << index);
         span->used++;
+        holes_note_taken(span);
         central->objects_out++;
         central->allocs++;
+        note_least_free(central, class);
         if (span->used == span->objects)
             spans_remove(central, span);
     }

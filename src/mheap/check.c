@@ -133,6 +133,7 @@ void mheap_read_levels(struct mheap_levels *out)
 {
     out->in_use = GA_LOAD_ANY(mheap.stats.in_use);
     out->free_dirty = GA_LOAD_ANY(mheap.stats.free_dirty);
+    out->holes = GA_LOAD_ANY(mheap.stats.holes);
 }
 
 size_t mheap_own_bytes(void)

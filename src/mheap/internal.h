@@ -7,6 +7,7 @@
  * runs.c   free runs: bins, splitting, merging, dirty bits
  * spans.c  spans of objects, and looking up an address
  * large.c  large blocks
+ * holes.c  what of spans in use went back
  * owned.c  spans of src/hardened's
  * advice.c huge pages
  * meta.c   memory for the library's own structures

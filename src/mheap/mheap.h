@@ -58,10 +58,13 @@ struct span {
     uint32_t size;    /* small: the class's size; constant while in use */
     uint64_t zero;    /* small, at most 64 objects: not yet given out, and zero; central lock */
     void *owner;      /* of whatever page: see mheap_owner_of; constant while in use */
-    uint64_t bare;    /* free run: the span structs of its other pages were released; heap lock */
-    bool noscan;      /* holds no pointers: the collector doesn't look inside; constant in use */
-    bool typed;       /* a type says where pointers are; set once, with release, while in use */
-    uint32_t type;    /* large and typed: its number; constant once `typed` is set */
+    union {
+        bool bare;      /* free run: the span structs of its other pages were released; heap lock */
+        uint64_t holes; /* small: its OS pages that went back, by number; central lock */
+    };
+    bool noscan;   /* holds no pointers: the collector doesn't look inside; constant in use */
+    bool typed;    /* a type says where pointers are; set once, with release, while in use */
+    uint32_t type; /* large and typed: its number; constant once `typed` is set */
     uint64_t bits[SPAN_OBJECTS_MAX / 64]; /* set: with a user or in a magazine; central lock */
 };
 
@@ -247,6 +250,11 @@ void mheap_zero_fresh(struct span *span);
 /* Releases free dirty pages, the longest runs first, until `bytes` went. Returns how many did. */
 size_t mheap_release(size_t bytes);
 
+/* A stretch of a span of objects in which none is in use goes back; who touches it takes it again.
+ * The central that the span belongs to is locked. false: the kernel refused. */
+bool mheap_give_hole(uintptr_t address, size_t size);
+void mheap_take_holes(size_t bytes);
+
 /* --- Huge pages. One thread at a time. --- */
 
 /* From *at on, 0: from the start, the next part that is worth a huge page: all of it is in use, as
@@ -271,6 +279,7 @@ void mheap_reset_in_child(void);
 /* How much is held, read without the lock: each figure is true of some moment. */
 struct mheap_levels {
     size_t in_use, free_dirty;
+    size_t holes; /* of in_use: has no memory */
 };
 void mheap_read_levels(struct mheap_levels *out);
 /* The same for the library's own structures: metadata handed out and arena records, but not the
@@ -283,6 +292,7 @@ size_t mheap_take_peak(void);
 struct mheap_stats {
     size_t mapped;     /* bytes of heap mapped */
     size_t in_use;     /* bytes in spans */
+    size_t holes;      /* bytes of them that went back, and weren't taken again */
     size_t free_dirty; /* bytes of free pages that have memory */
     size_t large;      /* bytes in large blocks */
     size_t large_blocks;

@@ -48,6 +48,7 @@ struct span *span_init(size_t page, size_t pages, enum span_state state, unsigne
     span->moved = span->listed = span->noscan = span->typed = false;
     span->objects = size_classes[class].objects;
     span->used = 0;
+    span->holes = 0;
     span->inverse = size_classes[class].inverse;
     span->size = size_classes[class].size;
     span_map_pages(span, page, pages);

@@ -30,7 +30,7 @@ static void print_heap(const struct snapshot *now)
     print_size("  of it depots", now->depot, "shared by all threads");
     print_size("free in spans", now->span_free, "free blocks in spans");
     print_size("free dirty", now->heap_free, "free pages kept, which count in RSS");
-    print_size("free released", now->heap_released, "free pages given back, or never used");
+    print_size("free released", now->heap_released, "given back, or never used");
     print_size("mapped", now->mapped, "all of the above: address space");
     print_size("metadata", minus(now->total, now->mapped),
                "address space for tables; most is never touched");

@@ -123,9 +123,9 @@ static void set_large(const struct mheap_stats *heap, struct snapshot *out)
 static void divide_heap(const struct mheap_stats *heap, struct snapshot *out)
 {
     out->mapped = heap->mapped;
-    out->in_use = heap->in_use;
+    out->in_use = heap->in_use - heap->holes;
     out->heap_free = heap->free_dirty;
-    out->heap_released = heap->mapped - heap->in_use - heap->free_dirty;
+    out->heap_released = heap->mapped - out->in_use - heap->free_dirty;
     if (out->heap_objects > out->in_use)
         out->heap_objects = out->in_use;
     out->heap_unused = out->in_use - out->heap_objects;

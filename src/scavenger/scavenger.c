@@ -19,6 +19,7 @@
 #include "../options/options.h"
 #include "../os/os.h"
 #include "collapse.h"
+#include "holes.h"
 #include "internal.h"
 #include "limit.h"
 #include "pacer.h"
@@ -64,7 +65,7 @@ static size_t held_bytes(void)
 {
     struct mheap_levels levels;
     mheap_read_levels(&levels);
-    return levels.in_use + levels.free_dirty + mheap_own_bytes();
+    return levels.in_use + levels.free_dirty - levels.holes + mheap_own_bytes();
 }
 
 bool scavenger_is_limit_near(void)
@@ -79,7 +80,7 @@ static void take_limit_sample(struct limit_sample *sample)
     mheap_read_levels(&levels);
     sample->now = os_nanotime();
     sample->free = levels.free_dirty;
-    sample->held = levels.in_use + levels.free_dirty + mheap_own_bytes();
+    sample->held = held_bytes();
 }
 
 static void release_for_limit(struct limit_sample *sample)
@@ -106,6 +107,7 @@ static void keep_limit(void)
         }
         mcache_take_from_sleepers(true);
         scavenger_drain();
+        scavenger_trace(RELEASE_EAGER, holes_give_all());
         release_for_limit(&sample);
         limit_drained(&scavenger.limit, began, os_nanotime());
     }
@@ -242,8 +244,9 @@ uint64_t scavenger_step(bool in_background)
     if (scavenger_is_limit_near())
         keep_limit();
     uint64_t due = step(in_background);
+    uint64_t holes_due = holes_step(in_background ? RELEASE_BACKGROUND : RELEASE_EAGER);
     end_step();
-    return due;
+    return !due || (holes_due && holes_due < due) ? holes_due : due;
 }
 
 static bool is_time(const struct mheap_levels *levels)
@@ -290,6 +293,16 @@ GA_COLD static void tick_at_limit(void)
     end_step();
 }
 
+/* Whether more is to come. */
+GA_COLD static bool tick_holes(void)
+{
+    if (!begin_step())
+        return false;
+    uint64_t due = holes_step(RELEASE_EAGER);
+    end_step();
+    return due != 0;
+}
+
 void scavenger_tick(void)
 {
     if (GA_UNLIKELY(is_depot_time()))
@@ -303,6 +316,7 @@ void scavenger_tick(void)
     struct mheap_levels levels;
     mheap_read_levels(&levels);
     if ((GA_UNLIKELY(is_time(&levels)) && scavenger_step(false)) ||
+        (GA_UNLIKELY(holes_is_time()) && tick_holes()) ||
         GA_UNLIKELY(collapse_is_wanted(levels.in_use)))
         scavenger_want_thread();
 }
@@ -323,6 +337,10 @@ size_t scavenger_release_all(size_t keep)
     scavenger_drain();
     mheap_read_levels(&levels);
     size_t released = levels.free_dirty > keep ? mheap_release(levels.free_dirty - keep) : 0;
+    if (begin_step()) {
+        released += holes_give_all();
+        end_step();
+    }
     scavenger_trace(RELEASE_FORCED, released);
     return released;
 }

@@ -44,11 +44,11 @@ static void print_line(bool forced)
     mheap_read_stats(&heap);
     uint64_t bg = scavenger_released_in_background();
     uint64_t eager = heap.released - bg;
-    size_t retained = heap.in_use + heap.free_dirty;
+    size_t in_use = heap.in_use - heap.holes, retained = in_use + heap.free_dirty;
     text_init(&text, line, sizeof(line));
     text_add(&text, "scav %zu KiB work (bg), %zu KiB work (eager), %zu KiB now, %zu%% util%s\n",
              (size_t)((bg - told.background) >> 10), (size_t)((eager - told.eager) >> 10),
-             (heap.mapped - retained) >> 10, retained ? heap.in_use * 100 / retained : 0,
+             (heap.mapped - retained) >> 10, retained ? in_use * 100 / retained : 0,
              forced ? " (forced)" : "");
     told.background = bg;
     told.eager = eager;

@@ -107,7 +107,9 @@ def main():
     out = ["// SPDX-License-Identifier: MIT",
            "/* Written by mksizeclasses.py: change that, not this. */", "// clang-format off", "",
            f"#define SIZE_CLASS_COUNT {len(sizes)}",
-           f"#define SIZE_CLASS_FIRST_PAGE_CLASS {len(small) + 1}", ""]
+           f"#define SIZE_CLASS_FIRST_PAGE_CLASS {len(small) + 1}",
+           f"#define SIZE_CLASS_SPAN_PAGES_MAX {max(span_pages(size) for size in small)}"
+           " /* of those before it */", ""]
     out.append("/* size, pages a span, objects a span, 2^32 / size rounded up, magazine capacity */")
     out.append("#define SIZE_CLASS_ROWS \\")
     out.append("    {0, 0, 0, 0, 0}, \\")

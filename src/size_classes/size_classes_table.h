@@ -4,6 +4,7 @@
 
 #define SIZE_CLASS_COUNT 84
 #define SIZE_CLASS_FIRST_PAGE_CLASS 64
+#define SIZE_CLASS_SPAN_PAGES_MAX 8 /* of those before it */
 
 /* size, pages a span, objects a span, 2^32 / size rounded up, magazine capacity */
 #define SIZE_CLASS_ROWS \

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// What a program frees goes back to the system soon and unasked, large blocks and small ones alike;
-// but a program that needs its memory again at once, and again, keeps it.
+// What a program frees goes back to the system soon and unasked, large blocks and small ones alike,
+// and what lies between blocks that it keeps; but a program that needs its memory again at once,
+// and again, keeps it.
 
 #include "promise.h"
 
+#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -91,6 +93,78 @@ static void free_small(void)
     expect(end <= peak / 10, "expected at most a tenth of %zu KB to stay, %zu KB did", peak, end);
 }
 
+/* A program that goes on working: more than a thread's cache has. */
+static void work(void)
+{
+    static void *some[1000];
+    const struct timespec tenth = {0, 100000000};
+    for (size_t i = 0; i < sizeof(some) / sizeof(*some); i++)
+        some[i] = malloc(100);
+    for (size_t i = 0; i < sizeof(some) / sizeof(*some); i++)
+        free(some[i]);
+    nanosleep(&tenth, NULL);
+}
+
+/* Of so many blocks of 1 KB, in shuffled order, one in ten stays: of the pages on which none lies,
+ * two in three, at least half of them go back. */
+static void keep_a_tenth(size_t count)
+{
+    shuffle(count);
+    for (size_t i = count / 10; i < count; i++)
+        free(blocks[i]);
+}
+
+static void check_the_tenth(size_t count)
+{
+    for (size_t i = 0; i < count / 10; i++)
+        for (size_t at = 0; at < 1024; at++)
+            expect(((char *)blocks[i])[at] == 1, "expected the kept blocks to be as they were");
+}
+
+static void thin(void)
+{
+    const size_t count = 64 << 10;
+    size_t start = resident_kilobytes();
+    allocate(count, 1024);
+    size_t peak = resident_kilobytes() - start, end;
+    keep_a_tenth(count);
+    do { /* until the watchdog comes */
+        work();
+        end = resident_kilobytes() - start;
+    } while (end > peak * 2 / 3);
+    check_the_tenth(count);
+}
+
+static void thin_and_trim(void)
+{
+    const size_t count = 64 << 10;
+    size_t start = resident_kilobytes();
+    allocate(count, 1024);
+    size_t peak = resident_kilobytes() - start;
+    keep_a_tenth(count);
+    expect(malloc_trim(0) == 1, "expected malloc_trim to say that memory went back");
+    size_t end = resident_kilobytes() - start;
+    expect(end < peak / 2, "expected at most half of %zu KB to stay, %zu KB did", peak, end);
+    check_the_tenth(count);
+    allocate(count, 1024);
+    free_all(count);
+}
+
+/* Nobody comes by but the scavenger's own thread. */
+static void thin_and_sleep(void)
+{
+    const size_t count = 64 << 10;
+    const struct timespec tenth = {0, 100000000};
+    size_t start = resident_kilobytes();
+    allocate(count, 1024);
+    size_t peak = resident_kilobytes() - start;
+    keep_a_tenth(count);
+    free(malloc(100));
+    while (resident_kilobytes() - start > peak * 2 / 3) /* until the watchdog comes */
+        nanosleep(&tenth, NULL);
+    check_the_tenth(count);
+}
+
 static long page_faults(void)
 {
     struct rusage usage;
@@ -120,15 +194,30 @@ static void sawtooth(void)
            last);
 }
 
-int main(void)
+/* The same program again, with a thread of the scavenger's. */
+static void again_in_background(char **argv)
 {
-    promise_begin(60);
+    setenv("GOALLOC", "background", 1);
+    execv("/proc/self/exe", argv);
+    expect(false, "expected the program to start again");
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    promise_begin(90);
     size_t list = 2000000 * sizeof(*blocks);
     blocks = mmap(NULL, list, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     expect(blocks != MAP_FAILED, "expected memory for a list of blocks");
     memset(blocks, 1, list); /* it counts from the start */
+    if (getenv("GOALLOC")) {
+        in_child(thin_and_sleep, "the program that sleeps");
+        return 0;
+    }
     in_child(free_large, "the program that frees 256 MB");
     in_child(free_small, "the program that frees small blocks");
+    in_child(thin, "the program that keeps a tenth");
+    in_child(thin_and_trim, "the program that keeps a tenth and trims");
     in_child(sawtooth, "the program that needs its memory again");
-    return 0;
+    again_in_background(argv);
 }
