@@ -4,6 +4,7 @@
 
 #include "mcentral/internal.h"
 #include "os/fault.h"
+#include "os/os.h"
 
 enum { SPANS = 200 };
 

@@ -24,6 +24,7 @@
  * Locking: the central is locked, for up to SPANS_A_STEP spans; the heap's lock is taken inside it,
  * not while the kernel works. Fork: a child's walk ends where the parent's stood.
  */
+#include "../os/os.h"
 #include "internal.h"
 
 #define SPANS_A_STEP 32
@@ -65,7 +66,7 @@ static uint64_t empty_pages(const struct span *span)
 
 static size_t bytes_of(uint64_t pages)
 {
-    return count_bits(pages) * os_page_size();
+    return (size_t)count_bits(pages) * os_page_size();
 }
 
 void holes_fill(struct span *span)
