@@ -18,7 +18,7 @@ static struct mheap_levels levels(void)
 static size_t walk(unsigned class, bool all)
 {
     size_t bytes = 0;
-    if (mcentral_begin_holes(class, all))
+    if (mcentral_begin_holes(class, all) == LOOK_WALK)
         while (mcentral_give_holes(class, &bytes))
             ;
     mcentral_check();
@@ -134,6 +134,25 @@ static void what_is_taken_again_is_no_hole(void **state)
     free(objects);
 }
 
+/* As by a huge page, which the kernel makes of what is around it. */
+static void a_hole_that_was_filled_goes_once_more(void **state)
+{
+    if (os_page_size() != 4096)
+        skip();
+    const unsigned class = size_class_of(4096);
+    struct thinned thinned;
+    thin(&thinned, class, 1);
+    size_t went = walk(class, true);
+    const struct span *span = mheap_span_of(thinned.objects[0]);
+    uintptr_t hole = span_address(span) + (span->holes & 1 ? 0 : 4096);
+    *(volatile char *)hole = 1;
+    assert_int_equal(os_resident_in(hole, 4096), 4096);
+    assert_int_equal(walk(class, true), 0); /* for the statistics it never came back */
+    assert_int_equal(os_resident_in(hole, 4096), 0);
+    assert_int_equal(levels().holes, went);
+    give_back(&thinned);
+}
+
 static void a_zeroed_object_takes_its_hole(void **state)
 {
     if (os_page_size() != 4096)
@@ -162,7 +181,7 @@ static void what_was_needed_meanwhile_stays(void **state)
     struct thinned thinned;
     void **objects = calloc(needed, sizeof(void *));
     thin(&thinned, class, SPANS);
-    assert_int_equal(walk(class, false), 0);
+    assert_int_equal(mcentral_begin_holes(class, false), LOOK_LATER);
     assert_int_equal(mcentral_fill(class, objects, needed), needed);
     mcentral_drain(class, objects, needed);
     size_t went = walk(class, false);
@@ -184,9 +203,9 @@ static void hopeless_classes_are_not_walked(void **state)
     struct thinned thinned;
     const unsigned class = size_class_of(16);
     thin(&thinned, class, 4);
-    assert_false(mcentral_begin_holes(class, false));
-    assert_false(mcentral_begin_holes(class, false));
-    assert_false(mcentral_begin_holes(SIZE_CLASS_FIRST_PAGE_CLASS, true));
+    assert_int_equal(mcentral_begin_holes(class, false), LOOK_NOTHING);
+    assert_int_equal(mcentral_begin_holes(class, false), LOOK_NOTHING);
+    assert_int_equal(mcentral_begin_holes(SIZE_CLASS_FIRST_PAGE_CLASS, true), LOOK_NOTHING);
     give_back(&thinned);
 }
 
@@ -199,7 +218,7 @@ static void a_walk_goes_on_when_spans_leave(void **state)
     struct thinned thinned;
     size_t bytes = 0;
     thin(&thinned, class, SPANS);
-    assert_true(mcentral_begin_holes(class, true));
+    assert_int_equal(mcentral_begin_holes(class, true), LOOK_WALK);
     assert_true(mcentral_give_holes(class, &bytes));
     for (unsigned i = 0; i < 20; i++) {
         uint32_t at = mcentrals[class].hole_at;
@@ -221,28 +240,52 @@ static void a_walk_goes_on_when_spans_leave(void **state)
 }
 
 #ifdef GOALLOC_DEBUG
-static void a_refusal_counts_nothing(void **state)
+static size_t walk_with_refusals(unsigned class, bool forever)
+{
+    atomic_store(&os_fault_kinds, OS_FAULT_MADVISE);
+    atomic_store(&os_fault_forever, forever);
+    atomic_store(&os_fault_at, 1);
+    size_t bytes = walk(class, true);
+    atomic_store(&os_fault_at, 0);
+    atomic_store(&os_fault_forever, false);
+    atomic_store(&os_fault_kinds, 0);
+    return bytes;
+}
+
+/* One page is locked, say: the others go. */
+static void a_refusal_costs_no_more_than_its_page(void **state)
 {
     if (os_page_size() != 4096)
         skip();
     const unsigned class = size_class_of(1024);
     struct thinned thinned;
-    size_t released, bytes = 0;
+    thin(&thinned, class, SPANS);
+    assert_int_equal(walk_with_refusals(class, false), (SPANS - 1) * 4096);
+    assert_int_equal(levels().holes, (SPANS - 1) * 4096);
+    assert_int_equal(walk(class, true), 4096);
+    give_back(&thinned);
+}
+
+static void a_kernel_that_refuses_all_is_left_alone(void **state)
+{
+    if (os_page_size() != 4096)
+        skip();
+    const unsigned class = size_class_of(1024);
+    struct thinned thinned;
     struct mheap_stats stats;
+    size_t bytes = 0;
     thin(&thinned, class, SPANS);
     mheap_read_stats(&stats);
-    released = stats.released;
-    atomic_store(&os_fault_kinds, OS_FAULT_MADVISE);
-    atomic_store(&os_fault_at, 1);
-    assert_true(mcentral_begin_holes(class, true));
-    assert_false(mcentral_give_holes(class, &bytes)); /* that was it */
-    atomic_store(&os_fault_at, 0);
-    atomic_store(&os_fault_kinds, 0);
+    size_t released = stats.released;
+    assert_int_equal(walk_with_refusals(class, true), 0);
     mheap_read_stats(&stats);
-    assert_int_equal(bytes, 0);
-    assert_int_equal(levels().holes, 0);
+    assert_int_equal(stats.holes, 0);
     assert_int_equal(stats.released, released);
-    assert_int_equal(walk(class, true), SPANS * 4096);
+    assert_true(mcentrals[class].hole_at != 0); /* it has given up half-way */
+    assert_int_equal(mcentral_begin_holes(class, true), LOOK_WALK);
+    while (mcentral_give_holes(class, &bytes))
+        ;
+    assert_int_equal(bytes, SPANS * 4096);
     give_back(&thinned);
 }
 #endif
@@ -295,12 +338,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pages_without_an_object_in_use_go_back),
         cmocka_unit_test(what_is_taken_again_is_no_hole),
+        cmocka_unit_test(a_hole_that_was_filled_goes_once_more),
         cmocka_unit_test(a_zeroed_object_takes_its_hole),
         cmocka_unit_test(what_was_needed_meanwhile_stays),
         cmocka_unit_test(hopeless_classes_are_not_walked),
         cmocka_unit_test(a_walk_goes_on_when_spans_leave),
 #ifdef GOALLOC_DEBUG
-        cmocka_unit_test(a_refusal_counts_nothing),
+        cmocka_unit_test(a_refusal_costs_no_more_than_its_page),
+        cmocka_unit_test(a_kernel_that_refuses_all_is_left_alone),
 #endif
         cmocka_unit_test(objects_outlive_every_walk),
     };

@@ -18,9 +18,10 @@
  * objects that nobody needs have become an eighth more than the last one was about. Nor is there
  * one where chance leaves no page empty: small objects that go together leave empty spans.
  *
- * Invariants: an OS page that `holes` names holds no object in use, and has no memory: who takes
- * an object from it takes it off, before it touches the object. Where the OS's page is larger than
- * ours there are none.
+ * Invariants: an OS page that `holes` names holds no object in use, and has gone back: who takes an
+ * object from it takes it off, before it touches the object. (The kernel may have filled it again,
+ * with the rest of a huge page; a walk about all gives it back once more.) Where the OS's page is
+ * larger than ours there are none.
  * Locking: the central is locked, for up to SPANS_A_STEP spans; the heap's lock is taken inside it,
  * not while the kernel works. Fork: a child's walk ends where the parent's stood.
  */
@@ -28,10 +29,14 @@
 #include "internal.h"
 
 #define SPANS_A_STEP 32
+/* Some of a program's memory may be locked, where others are worth a try, or all of it. */
+#define MAX_REFUSALS 8
 /* A class is worth a walk if so much is to be expected. */
 #define WORTH_BYTES ((size_t)64 << 10)
 
 _Static_assert(SIZE_CLASS_SPAN_PAGES_MAX << HEAP_PAGE_SHIFT >> 12 <= 64, "a bit for each OS page");
+
+atomic_bool mcentral_may_have_holes;
 
 /* --- Which pages --- */
 
@@ -93,22 +98,23 @@ bool holes_are_empty(const struct span *span)
 
 /* --- A step --- */
 
-/* Gives back one stretch after the other; false: refused. */
-static bool give_pages(struct span *span, uint64_t pages, size_t *bytes)
+/* Gives back one stretch after the other, but for those that the kernel refuses. */
+static void give_pages(struct mcentral *central, struct span *span, uint64_t pages, size_t *bytes)
 {
     const size_t page_size = os_page_size();
-    while (pages) {
+    while (pages && central->hole_tries) {
         unsigned first = (unsigned)__builtin_ctzl(pages);
         uint64_t behind = pages + (UINT64_C(1) << first); /* carries through the stretch */
         uint64_t stretch = pages & ~behind;
-        size_t size = bytes_of(stretch);
-        if (!mheap_give_hole(span_address(span) + first * page_size, size))
-            return false;
-        span->holes |= stretch;
-        *bytes += size;
+        size_t size = bytes_of(stretch), fresh = bytes_of(stretch & ~span->holes);
+        if (mheap_give_hole(span_address(span) + first * page_size, size, fresh)) {
+            span->holes |= stretch;
+            *bytes += fresh;
+        } else {
+            central->hole_tries--;
+        }
         pages &= behind;
     }
-    return true;
 }
 
 /* Lock held. Whether there's more, further on. */
@@ -118,11 +124,11 @@ static bool step(struct mcentral *central, size_t *bytes)
         struct span *span = mheap_span_at(central->hole_at);
         unsigned available = (unsigned)(span->objects - span->used);
         central->hole_at = span->next;
-        if (!central->hole_skip && !give_pages(span, empty_pages(span) & ~span->holes, bytes))
-            return false;
+        uint64_t pages = central->hole_skip ? 0 : empty_pages(span);
+        give_pages(central, span, central->hole_all ? pages : pages & ~span->holes, bytes);
         central->hole_skip -= available < central->hole_skip ? available : central->hole_skip;
     }
-    return central->hole_at != 0;
+    return central->hole_at && central->hole_tries;
 }
 
 bool mcentral_give_holes(unsigned class, size_t *bytes)
@@ -155,21 +161,34 @@ static bool is_worth_it(const struct mcentral *central, unsigned class, uint32_t
            expected_bytes(central, class, unneeded) >= WORTH_BYTES;
 }
 
-bool mcentral_begin_holes(unsigned class, bool all)
+/* Lock held. `now` objects are free; `unneeded` of them were all the time. */
+static enum mcentral_look look(struct mcentral *central, unsigned class, uint32_t now,
+                               uint32_t unneeded)
+{
+    if (!now)
+        return LOOK_NOTHING;
+    if (central->hole_all || is_worth_it(central, class, unneeded))
+        return LOOK_WALK;
+    return is_worth_it(central, class, now) ? LOOK_LATER : LOOK_NOTHING;
+}
+
+enum mcentral_look mcentral_begin_holes(unsigned class, bool all)
 {
     struct mcentral *central = &mcentrals[class];
     if (os_page_size() > HEAP_PAGE || class >= SIZE_CLASS_FIRST_PAGE_CLASS)
-        return false;
+        return LOOK_NOTHING;
     lock_acquire(&central->lock);
     uint32_t now = central_free(central, class);
     uint32_t unneeded = all || now < central->least_free ? now : central->least_free;
-    bool begins = unneeded && (all || is_worth_it(central, class, unneeded));
-    central->least_free = now;
+    central->hole_all = all;
+    central->hole_tries = MAX_REFUSALS;
     central->walked = central->walked < now ? central->walked : now;
-    central->hole_at = begins ? central->spans : 0;
+    enum mcentral_look found = look(central, class, now, unneeded);
+    central->least_free = now;
+    central->hole_at = found == LOOK_WALK ? central->spans : 0;
     central->hole_skip = now - unneeded;
-    if (begins)
+    if (found == LOOK_WALK)
         central->walked = unneeded;
     lock_release(&central->lock);
-    return begins;
+    return found;
 }

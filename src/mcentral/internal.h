@@ -34,7 +34,7 @@ void span_relist(struct mcentral *central, struct span *span);
 GA_INLINE uint32_t central_free(const struct mcentral *central, unsigned class)
 {
     size_t all = (size_t)central->span_count * size_classes[class % SIZE_CLASS_COUNT].objects;
-    return (uint32_t)(all - central->objects_out);
+    return all > central->objects_out ? (uint32_t)(all - central->objects_out) : 0;
 }
 
 /* holes.c; the central's lock is held. Objects were taken from the span. */

@@ -47,6 +47,8 @@ struct mcentral {
     uint32_t walked;        /* so many of them the last walk was about, or fewer; guarded by lock */
     uint32_t hole_at;       /* the span at which a walk goes on; 0: none; guarded by lock */
     uint32_t hole_skip;     /* so many free objects it leaves alone first; guarded by lock */
+    uint8_t hole_tries;     /* refusals by the kernel until it gives up; guarded by lock */
+    bool hole_all;          /* it is about every hole; guarded by lock */
     size_t objects_out;     /* bits set in them: with users or in magazines; guarded by lock */
     uint64_t allocs, frees; /* past all threads' caches, ever; guarded by lock */
 } __attribute__((aligned(GA_CACHE_LINE)));
@@ -112,10 +114,16 @@ GA_INLINE bool mcentral_is_lean(void)
  * walk gives back those of a class, in steps; one walk at a time. It is about free objects that
  * nobody has needed since the last began, or with `all` about every one.
  */
-/* false: it isn't worth it. */
-bool mcentral_begin_holes(unsigned class, bool all);
+enum mcentral_look {
+    LOOK_NOTHING, /* it isn't worth it */
+    LOOK_LATER,   /* it may be, once it is known what is needed */
+    LOOK_WALK,    /* it has begun */
+};
+enum mcentral_look mcentral_begin_holes(unsigned class, bool all);
 /* A step; adds to *bytes what went. false: it has ended. */
 bool mcentral_give_holes(unsigned class, size_t *bytes);
+/* Set whenever objects come back to spans; relaxed: a hint. */
+extern GA_HIDDEN atomic_bool mcentral_may_have_holes;
 
 /* --- Life, statistics, checks --- */
 void mcentral_lock_all(void);

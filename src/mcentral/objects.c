@@ -242,6 +242,8 @@ void objects_drain(unsigned class, void *const *objects, unsigned count)
         gave_back(central, span, i - from);
     }
     central->objects_out -= count;
+    if (!atomic_load_explicit(&mcentral_may_have_holes, memory_order_relaxed))
+        atomic_store_explicit(&mcentral_may_have_holes, true, memory_order_relaxed);
 }
 
 unsigned mcentral_fill(unsigned class, void **objects, unsigned want)

@@ -12,14 +12,14 @@
 #include "../os/os.h"
 #include "internal.h"
 
-bool mheap_give_hole(uintptr_t address, size_t size)
+bool mheap_give_hole(uintptr_t address, size_t size, size_t fresh)
 {
     if (!os_release(address, size))
         return false;
     lock_acquire(&mheap.lock);
     dense_released(address >> HEAP_PAGE_SHIFT, pages_for(address + size));
-    mheap.stats.released += size;
-    GA_STORE_ANY(mheap.stats.holes, mheap.stats.holes + size);
+    mheap.stats.released += fresh;
+    GA_STORE_ANY(mheap.stats.holes, mheap.stats.holes + fresh);
     lock_release(&mheap.lock);
     return true;
 }

@@ -250,9 +250,9 @@ void mheap_zero_fresh(struct span *span);
 /* Releases free dirty pages, the longest runs first, until `bytes` went. Returns how many did. */
 size_t mheap_release(size_t bytes);
 
-/* A stretch of a span of objects in which none is in use goes back; who touches it takes it again.
- * The central that the span belongs to is locked. false: the kernel refused. */
-bool mheap_give_hole(uintptr_t address, size_t size);
+/* A stretch of a span of objects in which none is in use goes back; `fresh` bytes of it hadn't
+ * before. The central that the span belongs to is locked. false: the kernel refused. */
+bool mheap_give_hole(uintptr_t address, size_t size, size_t fresh);
 void mheap_take_holes(size_t bytes);
 
 /* --- Huge pages. One thread at a time. --- */

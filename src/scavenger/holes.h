@@ -8,8 +8,11 @@
 
 /* Whether holes_step would do anything; any thread. */
 bool holes_is_time(void);
-/* A little of what there is to give back. When to do the next; 0: nothing is to be expected. */
+/* A little of what there is to give back, if it is time. When to do the next; 0: nothing is to be
+ * expected. */
 uint64_t holes_step(enum release_kind kind);
+/* The same now, and somewhat more of it. */
+void holes_hurry(void);
 /* All of it, however long it takes. Bytes that went. */
 size_t holes_give_all(void);
 

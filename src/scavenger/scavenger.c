@@ -65,7 +65,7 @@ static size_t held_bytes(void)
 {
     struct mheap_levels levels;
     mheap_read_levels(&levels);
-    return levels.in_use + levels.free_dirty - levels.holes + mheap_own_bytes();
+    return minus(levels.in_use + levels.free_dirty, levels.holes) + mheap_own_bytes();
 }
 
 bool scavenger_is_limit_near(void)
@@ -107,7 +107,7 @@ static void keep_limit(void)
         }
         mcache_take_from_sleepers(true);
         scavenger_drain();
-        scavenger_trace(RELEASE_EAGER, holes_give_all());
+        holes_hurry();
         release_for_limit(&sample);
         limit_drained(&scavenger.limit, began, os_nanotime());
     }
@@ -232,6 +232,17 @@ static bool begin_step(void)
     return !atomic_exchange_explicit(&scavenger.stepping, true, memory_order_acquire);
 }
 
+/* After the step that another thread is in; they are short. */
+static bool begin_step_soon(void)
+{
+    for (unsigned tries = 0; tries < 100; tries++) {
+        if (begin_step())
+            return true;
+        os_pause(PACER_SECOND / 10000);
+    }
+    return false;
+}
+
 static void end_step(void)
 {
     atomic_store_explicit(&scavenger.stepping, false, memory_order_release);
@@ -337,7 +348,7 @@ size_t scavenger_release_all(size_t keep)
     scavenger_drain();
     mheap_read_levels(&levels);
     size_t released = levels.free_dirty > keep ? mheap_release(levels.free_dirty - keep) : 0;
-    if (begin_step()) {
+    if (begin_step_soon()) {
         released += holes_give_all();
         end_step();
     }
