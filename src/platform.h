@@ -58,6 +58,30 @@
 #define GA_PREFETCH(p) __asm__ volatile("prfm pldl1keep, [%0]" : : "r"(p))
 #endif
 
+/*
+ * A second build of a function for processors with vectors of 32 bytes, and whether this is one
+ * whose kernel keeps them. Elsewhere both builds are the same. (Not gcc's builtin: with it comes a
+ * constructor, which touches code that few processes need.)
+ */
+#if defined(__x86_64__)
+#include <cpuid.h>
+#define GA_FOR_WIDE __attribute__((target("avx2")))
+GA_INLINE int ga_has_wide(void)
+{
+    unsigned a, b, c, d, kept, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_AVX))
+        return 0;
+    __asm__("xgetbv" : "=a"(kept), "=d"(high) : "c"(0));
+    return (kept & 6) == 6 && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_AVX2);
+}
+#else
+#define GA_FOR_WIDE
+GA_INLINE int ga_has_wide(void)
+{
+    return 0;
+}
+#endif
+
 /* A processor hint for a spinning thread. */
 #if defined(__x86_64__)
 #define GA_CPU_RELAX() __asm__ volatile("pause" ::: "memory")

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 
 #include "mheap/internal.h"
+#include "mheap/notes.h"
 #include "os/fault.h"
 #include "os/os.h"
 
@@ -1382,9 +1383,74 @@ static void what_the_kernel_filled_goes_back_once_more(void **state)
     mheap_check();
 }
 
+/* --- Notes --- */
+
+static void note_a_growing_heap(void *unused)
+{
+    CHILD_CHECK(mheap_init() && mheap_notes_enable());
+    for (unsigned i = 0; i < 3; i++) {
+        size_t before = mheap_noted_units();
+        struct span *span = mheap_alloc_large(ARENA_PAGES, HEAP_PAGE);
+        CHILD_CHECK(span && mheap_noted_units() > before);
+        uintptr_t end = span_address(span) + BYTES(ARENA_PAGES);
+        void *last = (void *)(end - MIN_ALIGN);
+        CHILD_CHECK(mheap_unit_of(last) < mheap_noted_units());
+        CHILD_CHECK(mheap_note_at(mheap_unit_of(last)) == mheap_known_note(last));
+        CHILD_CHECK(*mheap_known_note(last) == 0);
+        *mheap_known_note(last) = 7;
+        mheap_clear_notes((end - 1) >> HEAP_PAGE_SHIFT, 1);
+        CHILD_CHECK(*mheap_known_note(last) == 0);
+    }
+    size_t units = mheap_noted_units();
+    CHILD_CHECK(mheap_unit_of(NULL) >= units && mheap_unit_of(&units) >= units);
+    CHILD_CHECK(mheap_unit_of((void *)(mheap_page_address(mheap_view.start) + 1)) >= units);
+    CHILD_CHECK(mheap_unit_of((void *)mheap_page_address(mheap_end())) >= units);
+    mheap_check();
+}
+
+static void notes_grow_with_the_heap_and_cover_nothing_else(void **state)
+{
+    assert_child_passes(note_a_growing_heap, NULL);
+}
+
+static void leave_a_note(void *unused)
+{
+    CHILD_CHECK(mheap_init() && mheap_notes_enable());
+    struct span *span = mheap_alloc_large(1, HEAP_PAGE);
+    *mheap_known_note((void *)span_address(span)) = 1;
+    mheap_free_large(span);
+    mheap_check();
+}
+
+static void a_note_of_a_free_page_is_found_by_the_check(void **state)
+{
+    assert_child_aborts(leave_a_note, NULL, "a free page has notes");
+}
+
+static void extend_owned(void *unused)
+{
+    CHILD_CHECK(mheap_init());
+    struct span *span = mheap_alloc_owned_growing(4, SPAN_HARDENED, NULL);
+    CHILD_CHECK(span && mheap_extend_owned(span, 1000) && span->pages == 1000);
+    CHILD_CHECK(mheap_span_of((void *)(span_address(span) + BYTES(1000) - 1)) == span);
+    mheap_check();
+    struct span *behind = take_at(span->page + 1000, 1);
+    CHILD_CHECK(behind && !mheap_extend_owned(span, 1001) && span->pages == 1000);
+    mheap_free_owned(span, true);
+    mheap_check();
+}
+
+static void an_owned_span_takes_free_pages_behind_it_and_no_others(void **state)
+{
+    assert_child_passes(extend_owned, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(notes_grow_with_the_heap_and_cover_nothing_else),
+        cmocka_unit_test(a_note_of_a_free_page_is_found_by_the_check),
+        cmocka_unit_test(an_owned_span_takes_free_pages_behind_it_and_no_others),
         cmocka_unit_test(threads_may_start_the_heap_at_once),
         ON_A_HEAP(the_heap_starts_with_one_chunk),
         ON_A_HEAP(pages_are_numbered_by_their_address),

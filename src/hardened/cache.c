@@ -4,17 +4,19 @@
  *
  *   free --> shuffle --a random one--> queue --the oldest--> ready --the last--> malloc
  *                                                             ^ |
- *                                                     slabs --+ +--> slabs, many at a time
+ *                                              trays, slabs --+ +--> trays, slabs, many at a time
  *
- * Place: blocks.c, for each malloc and free. Calls slab.c.
+ * Place: blocks.c, for each malloc and free. Calls trays.c and slab.c.
  *
  * A freed block is held back for at least as many frees as the queue is long, and nobody can tell
  * which of them comes next.
  *
- * Invariants: what lies here has its bit set in its slab, and its state is SLOT_FREED, or
- * SLOT_FRESH in `ready`. Locking: none: a cache belongs to its thread, and waits with the thread's
- * mcache for the next.
+ * Invariants: what lies here has its bit set in its slab, and its note says NOTE_FREED, or,
+ * in `ready`, NOTE_FRESH or NOTE_STALE. Locking: none: a cache belongs to its thread, and waits
+ * with the thread's mcache for the next.
  */
+#include <limits.h>
+
 #include "../os/os.h"
 #include "../scavenger/scavenger.h"
 #include "internal.h"
@@ -22,7 +24,7 @@
 /* A class holds back this many bytes in `shuffle`, and again in `queue`; readies so many more; and
  * takes so many out of slabs at a time, in random order. */
 #define HELD_BYTES  ((size_t)16 << 10)
-#define READY_BYTES ((size_t)64 << 10)
+#define READY_BYTES ((size_t)512 << 10)
 #define TAKE_BYTES  ((size_t)16 << 10)
 
 static _Atomic(struct cache *) all_caches; /* release: who sees a cache sees its `next` */
@@ -32,10 +34,26 @@ static uint16_t between(size_t least, size_t n, size_t most)
     return (uint16_t)(n < least ? least : n > most ? most : n);
 }
 
-static void init_class(struct held_class *held, size_t size)
+static void init_class(struct cache *cache, unsigned class)
 {
+    struct held_class *held = &cache->classes[class];
+    struct held_blocks *blocks = &cache->blocks[class];
+    size_t size = size_classes[class].size;
+    bool single = size_classes[class].objects == 1;
+    held->room = (uint32_t)(size - (single ? 0 : hardened.canary));
+    held->wiped = (uint16_t)(size < hardened.zero_max ? size : hardened.zero_max);
     held->held_most = hardened.quarantine ? between(1, HELD_BYTES / size, HELD_MAX) : (uint16_t)0;
-    held->ready_most = between(2, READY_BYTES / size, READY_MAX);
+    held->ready_top = blocks->ready;
+    held->ready_end = blocks->ready + between(2, READY_BYTES / size, READY_MAX);
+    held->shuffle = blocks->shuffle;
+    held->queue = held->queue_at = blocks->queue;
+    held->queue_end = blocks->queue + held->held_most;
+    held->usual = (uint16_t)note_free(class, NOTE_FREED);
+    held->general = GENERAL_FILLING;
+    if (single || !hardened.canary || !hardened.zero_max) {
+        held->general |= GENERAL_ALWAYS;
+        held->usual = NOTE_NEVER;
+    }
 }
 
 static struct cache *make(struct mcache *owner)
@@ -44,9 +62,10 @@ static struct cache *make(struct mcache *owner)
     if (!cache)
         return NULL;
     random_seed(&cache->random, cache);
-    cache->until_sample = hardened.sample ? sample_draw(&cache->random) : 0;
+    cache->until_sample = hardened.sample ? sample_draw(&cache->random) - 1 : LONG_MAX;
+    cache->classes[0].general = GENERAL_ALWAYS;
     for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
-        init_class(&cache->classes[class], size_classes[class].size);
+        init_class(cache, class);
     struct cache *first = atomic_load_explicit(&all_caches, memory_order_relaxed);
     do
         cache->next = first;
@@ -67,64 +86,101 @@ struct cache *cache_self(void)
     return GA_LIKELY(owner->hardened != NULL) ? owner->hardened : make(owner);
 }
 
-bool cache_refill(struct cache *cache, unsigned class)
+/* false: out of memory. */
+static bool refill(struct cache *cache, struct held_class *held, unsigned class)
 {
-    struct held_class *held = &cache->classes[class];
-    unsigned want = between(1, TAKE_BYTES / size_classes[class].size, held->ready_most);
+    void **ready = cache->blocks[class].ready;
+    unsigned want =
+        between(1, TAKE_BYTES / size_classes[class].size, (size_t)(held->ready_end - ready));
     scavenger_tick(); /* which may flush this cache */
-    held->ready_count = (uint16_t)slab_take(class, held->ready, want, &cache->random);
-    return held->ready_count > 0;
+    unsigned got = tray_take(class, ready, &cache->random);
+    if (!got)
+        got = slab_take(class, ready, want, &cache->random);
+    held->ready_top = ready + got;
+    return got > 0;
 }
 
-void cache_unload(struct held_class *held, unsigned class)
+void *cache_take(struct cache *cache, unsigned class)
 {
-    unsigned keep = held->ready_most / 2;
-    slab_give(class, held->ready + keep, held->ready_most - keep);
-    held->ready_count = (uint16_t)keep;
+    struct held_class *held = &cache->classes[class];
+    if (!held->ready_top[-1] && !refill(cache, held, class))
+        return NULL;
+    void *slot = *--held->ready_top, *next = held->ready_top[-1];
+    if (next && held->general & GENERAL_ALWAYS)
+        zero_prefetch(next, held->wiped);
+    return slot;
+}
+
+/* Room in `ready` for another. */
+static void unload(struct cache *cache, struct held_class *held, unsigned class)
+{
+    void **keep = cache->blocks[class].ready + (held->ready_end - cache->blocks[class].ready) / 2;
+    unsigned count = (unsigned)(held->ready_top - keep);
+    held->ready_top = keep;
+    if (!tray_give(class, keep, count))
+        slab_give(class, keep, count);
     scavenger_tick();
 }
 
-void cache_give_slow(struct held_class *held, unsigned class, void *p)
+void cache_give(struct cache *cache, unsigned class, void *p)
 {
-    if (held->shuffled < held->held_most) {
-        held->shuffle[held->shuffled++] = p;
-    } else if (held->queued < held->held_most) {
-        held->queue[held->queued++] = p;
+    struct held_class *held = &cache->classes[class];
+    struct held_blocks *blocks = &cache->blocks[class];
+    if (held->ready_top == held->ready_end)
+        unload(cache, held, class); /* which may flush this cache */
+    if (!held->held_most) {
+        *held->ready_top++ = p;
+    } else if (blocks->shuffled < held->held_most) {
+        blocks->shuffle[blocks->shuffled++] = p;
+    } else if (blocks->queued < held->held_most) {
+        blocks->queue[blocks->queued++] = p;
+        if (blocks->queued == held->held_most)
+            held->general &= (uint8_t)~GENERAL_FILLING;
     } else {
-        if (held->ready_count == held->ready_most)
-            cache_unload(held, class);
-        held->ready[held->ready_count++] = p;
+        cache_pass(cache, held, p);
     }
 }
 
 /* --- Flushing --- */
 
-static void check(void *const *blocks, unsigned count)
+void cache_check_slots(void *const *slots, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        const struct slab *slab = slab_of(blocks[i]);
-        if (slab->state[slab_slot(slab, blocks[i])] == SLOT_FREED)
-            wipe_check(slab, blocks[i]);
+        struct slab *slab = slab_of(slots[i]);
+        if (note_load(slab_note(slab, slots[i])) == note_free(slab->class, NOTE_FREED))
+            wipe_check(slab, slots[i]);
     }
+}
+
+static unsigned ready_count(const struct cache *cache, unsigned class)
+{
+    void **top = __atomic_load_n(&cache->classes[class].ready_top, __ATOMIC_RELAXED);
+    return (unsigned)(top - cache->blocks[class].ready);
 }
 
 void cache_check(struct cache *cache)
 {
     for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++) {
-        struct held_class *held = &cache->classes[class];
-        check(held->shuffle, held->shuffled);
-        check(held->queue, held->queued);
-        check(held->ready, held->ready_count);
+        struct held_blocks *blocks = &cache->blocks[class];
+        cache_check_slots(blocks->shuffle, blocks->shuffled);
+        cache_check_slots(blocks->queue, blocks->queued);
+        cache_check_slots(blocks->ready, ready_count(cache, class));
     }
 }
 
-static void flush_class(struct held_class *held, unsigned class)
+static void flush_class(struct cache *cache, unsigned class)
 {
-    unsigned shuffled = held->shuffled, queued = held->queued, ready = held->ready_count;
-    held->shuffled = held->queued = held->queue_at = held->ready_count = 0;
-    slab_give(class, held->shuffle, shuffled);
-    slab_give(class, held->queue, queued);
-    slab_give(class, held->ready, ready);
+    struct held_class *held = &cache->classes[class];
+    struct held_blocks *blocks = &cache->blocks[class];
+    unsigned shuffled = blocks->shuffled, queued = blocks->queued;
+    unsigned ready = ready_count(cache, class);
+    blocks->shuffled = blocks->queued = 0;
+    held->queue_at = held->queue;
+    held->ready_top = blocks->ready;
+    held->general |= GENERAL_FILLING;
+    slab_give(class, blocks->shuffle, shuffled);
+    slab_give(class, blocks->queue, queued);
+    slab_give(class, blocks->ready, ready);
 }
 
 void cache_flush(struct mcache *owner)
@@ -134,8 +190,8 @@ void cache_flush(struct mcache *owner)
         return;
     cache_check(cache);
     for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
-        if (cache->classes[class].shuffled || cache->classes[class].ready_count)
-            flush_class(&cache->classes[class], class);
+        if (cache->blocks[class].shuffled || ready_count(cache, class))
+            flush_class(cache, class);
 }
 
 /* Another thread's counts: of some moment. */
@@ -144,10 +200,9 @@ size_t cache_count(unsigned class)
     size_t count = 0;
     const struct cache *cache = atomic_load_explicit(&all_caches, memory_order_acquire);
     for (; cache; cache = cache->next) {
-        const struct held_class *held = &cache->classes[class];
-        count += __atomic_load_n(&held->ready_count, __ATOMIC_RELAXED);
-        count += __atomic_load_n(&held->shuffled, __ATOMIC_RELAXED);
-        count += __atomic_load_n(&held->queued, __ATOMIC_RELAXED);
+        count += ready_count(cache, class);
+        count += __atomic_load_n(&cache->blocks[class].shuffled, __ATOMIC_RELAXED);
+        count += __atomic_load_n(&cache->blocks[class].queued, __ATOMIC_RELAXED);
     }
     return count;
 }

@@ -11,7 +11,7 @@
  * A freed block's first bytes are zero, as many as settings say, and so are its slot's behind it.
  * (Longer blocks would take longer to wipe than to use: their tails are left.)
  *
- * Invariants: a slot in state SLOT_FREED is as wipe left it, unless the program wrote to it.
+ * Invariants: a slot whose note says NOTE_FREED is zero that far, unless the program wrote to it.
  * Locking: none: a block has one owner, a freed slot too.
  */
 #include "internal.h"
@@ -33,8 +33,9 @@ void canary_check_slow(const struct slab *slab, const void *p, size_t size)
             misuse_block("write past the end of a block", slab, end + i, p, size);
 }
 
-GA_COLD void wipe_broken(const struct slab *slab, const void *p)
+GA_COLD void wipe_broken(const void *p)
 {
+    const struct slab *slab = slab_of(p);
     const char *at = p;
     while (!*at)
         at++;

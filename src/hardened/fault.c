@@ -20,7 +20,7 @@ static bool describe_slab(uintptr_t address, struct fault *out)
     const struct slab *slab = span && span->state == SPAN_HARDENED ? span->owner : NULL;
     if (!slab || slab->slots != 1)
         return false;
-    bool live = slab->state[0] & SLOT_IN_USE;
+    bool live = note_load(slab->own_note) & NOTE_IN_USE;
     out->misuse.block = (void *)slab->base;
     out->misuse.size = slab->size;
     out->misuse.class = slab->class;

@@ -7,8 +7,11 @@
  * makes anyway; the slow paths ask hardened_modes once. With the mode off nothing of it is paid
  * for.
  *
- *   malloc --magazine empty--> malloc_slow --hardened_modes--> hardened_malloc
- *   free   --class entry 0----> free_slow   --span's state----> hardened_free
+ *   malloc --magazine empty--> malloc_declined --hardened_modes--> hardened_malloc
+ *   free   --class entry 0----> free_declined   --hardened_modes--> hardened_free_any
+ *
+ * (Sizes above 1 KB come by malloc_slow; frees that say more than the address, by the span's
+ * state.)
  *
  * GOALLOC=sample leaves all as it is but for one block in so many: where a malloc comes to the slow
  * path by itself, it may get a page of its own that traps before, behind and after.
@@ -47,12 +50,16 @@ void *hardened_aligned(size_t align, size_t size);
 
 /* `size`: what the program believes that it asked for, or SIZE_UNKNOWN. */
 void hardened_free(struct span *span, void *p, size_t size, const char *function);
-/* free of a block whose page has an owner. */
-void hardened_free_owned(void *owner, void *p);
+/* free of whatever it may be. */
+void hardened_free_any(void *p);
+/* Frees what isn't of ours. Set once, before hardened_start. */
+extern void (*hardened_free_other)(void *p);
 /* What the program asked for. */
 size_t hardened_usable_size(struct span *span, void *p, const char *function);
 /* Makes the block's size `size` where it lies, if that fits. */
 bool hardened_resize(struct span *span, void *p, size_t size);
+/* The same for one of `old` bytes that gets no longer, whatever would fit elsewhere. */
+void hardened_shrink(struct span *span, void *p, size_t old, size_t size);
 /* What a block that grows to `size` should have room for, so that it needn't move each time. */
 void *hardened_malloc_growing(size_t old, size_t size);
 

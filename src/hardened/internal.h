@@ -5,6 +5,7 @@
  * start.c   which modes are on
  * blocks.c  malloc, free and realloc of hardened blocks
  * cache.c   a thread's ready and held blocks
+ * trays.c   freed slots between caches
  * slab.c    slots: where blocks come from, by size class
  * structs.c memory for what is known of them
  * large.c   blocks without a class
@@ -20,6 +21,7 @@
 #include <string.h>
 
 #include "../mcache/mcache.h"
+#include "../mheap/notes.h"
 #include "../os/lock.h"
 #include "../os/misuse.h"
 #include "hardened.h"
@@ -33,6 +35,7 @@ struct hardened_settings {
     size_t sample;            /* one in so many blocks is guarded; 0: none */
     bool guard_pages;
     bool quarantine;
+    bool wide; /* the processor has vectors of 32 bytes */
 };
 extern struct hardened_settings hardened;
 
@@ -46,7 +49,7 @@ struct random {
 
 GA_INLINE uint32_t random_next(struct random *random)
 {
-    random->state = random->state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    random->state = random->state * UINT64_C(6364136223846793005) + 1;
     return (uint32_t)(random->state >> 32);
 }
 
@@ -71,12 +74,61 @@ void guard_remove(enum guard guard, uintptr_t address, size_t size);
 
 /* --- slab.c --- */
 
-/* What a slot's state can be. */
-#define SLOT_FRESH 0 /* was never handed out since the slab was made */
-#define SLOT_FREED 1 /* with nobody: held back, ready, or in the slab */
-#define SLOT_IN_USE                                                                                \
-    0x8000u /* with the program; the lower bits say how much less than fits was asked for */
-#define SLOT_SLACK 0x7fffu
+/*
+ * What is known of a slot lies in the note of the unit where it begins (src/mheap/notes.h), or, of
+ * a single slot, in its slab. All other notes are 0, or those behind a NOTE_MORE, which look like
+ * no slot's.
+ *
+ *   bit 15       with the program
+ *   bits 8 - 14  the class; 0: a block without one
+ *   bits 0 - 7   with the program: how much less than fits was asked for, or NOTE_MORE: the next
+ *                two notes say it, 15 bits each. Else one of:
+ */
+#define NOTE_FRESH     1u /* was never handed out since the slab was made, and zero */
+#define NOTE_STALE     2u /* the same, but its memory may hold something */
+#define NOTE_FREED     3u /* with nobody: held back, ready, or in the slab */
+#define NOTE_IN_USE    0x8000u
+#define NOTE_CLASS     0x7f00u
+#define NOTE_CLASS_ONE 0x100u
+#define NOTE_MORE      0xffu
+#define NOTE_NEVER     0xffffu /* there's no such class */
+
+GA_INLINE unsigned note_load(const uint16_t *note)
+{
+    return __atomic_load_n(note, __ATOMIC_RELAXED);
+}
+
+/* Relaxed: the block travels from thread to thread by the program's own synchronisation. */
+GA_INLINE void note_store(uint16_t *note, unsigned value)
+{
+    __atomic_store_n(note, (uint16_t)value, __ATOMIC_RELAXED);
+}
+
+GA_INLINE unsigned note_free(unsigned class, unsigned how)
+{
+    return class * NOTE_CLASS_ONE | how;
+}
+
+/* Of a block in use with a class, whose note holds `value`. */
+GA_INLINE size_t note_slack(const uint16_t *note, unsigned value)
+{
+    size_t slack = value & 0xff;
+    if (GA_UNLIKELY(slack == NOTE_MORE))
+        slack = note_load(note + 1) | (size_t)note_load(note + 2) << 15;
+    return slack;
+}
+
+/* A slot's note once it is in use; `was` is what it was before. A slot that may have so much slack
+ * that one note doesn't hold it is three units long. */
+GA_INLINE void note_use(uint16_t *note, unsigned was, size_t slack)
+{
+    if (GA_UNLIKELY(slack >= NOTE_MORE)) {
+        note_store(note + 1, slack & 0x7fff);
+        note_store(note + 2, (unsigned)(slack >> 15));
+        slack = NOTE_MORE;
+    }
+    note_store(note, NOTE_IN_USE | (was & NOTE_CLASS) | (unsigned)slack);
+}
 
 /*
  * A span cut into slots of one size, or a single slot between two pads that trap.
@@ -93,16 +145,17 @@ struct slab {
     uint16_t slots;
     uint8_t class;            /* 0: none */
     uint8_t guard;            /* enum guard of the pads */
-    uint8_t bin;              /* which spares it belongs to; constant */
     bool clean;               /* its pages were zero when it was made */
+    bool pads_zero;           /* of a single slot: what isn't of the slot holds nothing; owner */
+    bool forbidden;           /* large: freed, and no access is allowed; large.c's */
     bool listed;              /* it is on a list of its class's; class's lock */
     uint16_t out;             /* bits set, those past the last slot aside; class's lock */
-    size_t size;              /* of a single slot: what the program asked for; the block's owner */
-    struct slab *next, *prev; /* its class's list, or one of spares; class's lock */
+    size_t size;              /* without a class: what the program asked for; the block's owner */
+    struct slab *next, *prev; /* its class's list, or the spares; that one's lock */
     struct span *span;        /* constant while in use */
     size_t counted;           /* large: what statistics have of it; large.c's lock */
+    uint16_t own_note[3];     /* of a single slot, in the place of the table's; the block's owner */
     uint64_t bits[SPAN_OBJECTS_MAX / 64]; /* set: the slot isn't in the slab; class's lock */
-    uint16_t state[];                     /* by slot; the block's owner */
 };
 
 /* Takes up to `want` slots, chosen at random; how many it got. 0: out of memory. */
@@ -111,10 +164,10 @@ unsigned slab_take(unsigned class, void **out, unsigned want, struct random *ran
 void slab_give(unsigned class, void *const *slots, unsigned count);
 /* Slabs with no slot out go back to the page heap. */
 void slab_trim(void);
-/* A span with one slot of at least `bytes`, its address a multiple of align, and pads; the one
- * behind lets the slot grow to `most` bytes. */
-struct slab *slab_make_single(struct slab *slab, size_t bytes, size_t most, size_t align);
-/* Memory for a struct slab with so many slots, and back. */
+/* A span with one slot of at least `bytes`, its address a multiple of align, and pads; if it grows,
+ * placed where it can, and aligned to no more than a page. */
+struct slab *slab_make_single(struct slab *slab, size_t bytes, bool grows, size_t align);
+/* Memory for a struct slab, and back. */
 struct slab *slab_struct(unsigned class, uint16_t slots);
 void slab_struct_free(struct slab *slab);
 void slab_structs_lock(void);
@@ -137,13 +190,20 @@ GA_INLINE size_t slab_slot(const struct slab *slab, const void *p)
     return ((uintptr_t)p - slab->base) * slab->inverse >> 32;
 }
 
-/* What the program asked for, of a block in use. */
-GA_INLINE size_t slab_block_size(const struct slab *slab, unsigned state)
+/* The note of a slot that starts at p. A single one's lies in its slab: in the table each would
+ * take a page of the system's. */
+GA_INLINE uint16_t *slab_note(struct slab *slab, const void *p)
 {
-    return slab->inverse ? slab->room - (state & SLOT_SLACK) : slab->size;
+    return slab->inverse ? mheap_known_note(p) : slab->own_note;
 }
 
-/* Takes the pages behind a single slot's block, as far as its span has them. */
+/* What the program asked for, of a block in use whose note holds `value`. */
+GA_INLINE size_t slab_block_size(const struct slab *slab, const uint16_t *note, unsigned value)
+{
+    return slab->class ? slab->room - note_slack(note, value) : slab->size;
+}
+
+/* Takes the pages behind a single slot's block, if nobody has them. */
 bool slab_extend(struct slab *slab, size_t size);
 
 /* How much of a canary lies behind a block: what is left of its slot, if the pad behind traps. */
@@ -156,7 +216,7 @@ GA_INLINE size_t slab_canary_bytes(const struct slab *slab, size_t size)
 
 /* --- large.c --- */
 
-struct slab *large_alloc(size_t size, size_t most, size_t align);
+struct slab *large_alloc(size_t size, bool grows, size_t align);
 /* The block is free: it is held back, and its pages trap meanwhile. */
 void large_free(struct slab *slab);
 void large_flush(void);
@@ -165,28 +225,59 @@ void large_unlock(void);
 void large_reset(void);
 void large_read_stats(struct hardened_stats *out);
 
+/* --- trays.c --- */
+
+#define TRAY_MAX 32
+
+/* A tray's worth of the class's slots; 0: there's none. */
+unsigned tray_take(unsigned class, void **out, struct random *random);
+/* Up to TRAY_MAX; false: they are the caller's still, since there are trays enough. */
+bool tray_give(unsigned class, void *const *slots, unsigned count);
+/* Checks what lies in trays and gives it to the slabs. */
+void trays_flush(void);
+size_t trays_count(unsigned class);
+void trays_lock_all(void);
+void trays_unlock_all(void);
+void trays_reset_all(void);
+
 /* --- cache.c --- */
 
-#define READY_MAX 64
+#define READY_MAX (2 * (size_t)TRAY_MAX)
 #define HELD_MAX  32
 
-/* A class's blocks with one thread. All is the owner's. */
+/* Why a free of a class goes the general way. */
+#define GENERAL_ALWAYS  1u /* single slots, or something is switched off; mallocs do too */
+#define GENERAL_FILLING 2u /* `shuffle` or `queue` has room, or nothing is held back */
+
+/* What the short ways of malloc and free look at of a class. All is the owner's. */
 struct held_class {
-    uint16_t ready_count, ready_most;
-    uint16_t held_most; /* of `shuffle`, and of `queue` */
-    uint16_t shuffled;  /* blocks in `shuffle` */
-    uint16_t queued;    /* blocks in `queue` */
-    uint16_t queue_at;  /* where its oldest lies, once it is full */
+    void **ready_top; /* behind the last of `ready`; below the first lies a NULL */
+    void **ready_end; /* where it is full; constant, as all that follows but queue_at, general */
+    void **shuffle;
+    void **queue, **queue_end;
+    void **queue_at; /* its oldest, once it is full */
+    uint32_t room;   /* what a block can have of a slot */
+    uint16_t wiped;  /* so many bytes of a freed slot are zero */
+    uint16_t held_most;
+    uint16_t usual; /* the note of a slot that malloc takes the short way */
+    uint8_t general;
+} __attribute__((aligned(GA_CACHE_LINE)));
+
+/* A class's blocks with one thread. */
+struct held_blocks {
+    void *floor; /* NULL */
     void *ready[READY_MAX];
     void *shuffle[HELD_MAX]; /* freed: each that comes in throws a random one out, into the queue */
     void *queue[HELD_MAX];   /* which throws its oldest out, which then is ready */
+    uint16_t shuffled, queued; /* how many are in either */
 };
 
 struct cache {
     struct random random;
-    uint32_t until_sample; /* mallocs until one is guarded */
-    struct cache *next;    /* all caches; constant once it is in the list */
+    long until_sample;  /* mallocs until one is guarded; below 0: this one */
+    struct cache *next; /* all caches; constant once it is in the list */
     struct held_class classes[SIZE_CLASS_COUNT];
+    struct held_blocks blocks[SIZE_CLASS_COUNT];
 };
 
 /* This thread's, or NULL: then there's one to be made, or none to be had. */
@@ -196,44 +287,79 @@ GA_INLINE struct cache *cache_at_hand(void)
 }
 /* Makes it if need be. */
 struct cache *cache_self(void);
-/* Takes slots out of slabs; false: out of memory. */
-bool cache_refill(struct cache *cache, unsigned class);
-/* Room in `ready` for another. */
-void cache_unload(struct held_class *held, unsigned class);
-/* While there's room in `shuffle` or `queue`, or where nothing is held back. */
-void cache_give_slow(struct held_class *held, unsigned class, void *p);
+/* A free slot of the class; NULL: out of memory. */
+void *cache_take(struct cache *cache, unsigned class);
+/* A block of the class was freed, and its slot's note says so. */
+void cache_give(struct cache *cache, unsigned class, void *p);
 /* Checks what is held back, then gives all of it to the slabs. */
 void cache_flush(struct mcache *owner);
 void cache_check(struct cache *cache);
+void cache_check_slots(void *const *slots, unsigned count);
 size_t cache_count(unsigned class);
 
-/* A free slot of the class; NULL: out of memory. */
-GA_INLINE void *cache_take(struct cache *cache, unsigned class)
+/* The same as cache_give, where all of the class's arrays are full but `ready`. */
+GA_INLINE void cache_pass(struct cache *cache, struct held_class *held, void *p)
 {
-    struct held_class *held = &cache->classes[class];
-    if (GA_UNLIKELY(!held->ready_count) && !cache_refill(cache, class))
-        return NULL;
-    return held->ready[--held->ready_count];
+    void **shuffled = &held->shuffle[random_below(&cache->random, held->held_most)];
+    void *queued = *shuffled, **at = held->queue_at, *ready = *at;
+    *shuffled = p;
+    *at++ = queued;
+    held->queue_at = at == held->queue_end ? held->queue : at;
+    *held->ready_top++ = ready;
+    GA_PREFETCH_WRITE(ready);
 }
 
-/* A block of the class was freed, and its slot's state says so. */
-GA_INLINE void cache_give(struct cache *cache, unsigned class, void *p)
+/* --- zero.c --- */
+
+/* Up to so many bytes are zeroed, and looked at, in line. */
+#define ZERO_INLINE_MAX ((size_t)128)
+
+typedef uint64_t zero_unit __attribute__((vector_size(16), may_alias));
+
+void zero_long(void *p, size_t bytes);
+
+/* Asks for all the lines that zero_long will write, at once: they may lie in no near cache. */
+GA_INLINE void zero_prefetch(char *p, size_t bytes)
 {
-    struct held_class *held = &cache->classes[class];
-    unsigned most = held->held_most, at = held->queue_at;
-    if (GA_UNLIKELY(held->queued < most || !most)) {
-        cache_give_slow(held, class, p);
-        return;
+    for (size_t at = 0; at < bytes; at += GA_CACHE_LINE)
+        GA_PREFETCH_WRITE(p + at);
+}
+
+bool is_zero_long(const void *p, size_t bytes);
+
+/* `bytes` is a multiple of 16, and 0 where nothing is wiped; p too. */
+GA_INLINE void zero_fill(void *p, size_t bytes)
+{
+    zero_unit *first = p, *end = (zero_unit *)((char *)p + bytes);
+    const zero_unit zero = {0};
+    if (GA_UNLIKELY(bytes > ZERO_INLINE_MAX)) {
+        zero_long(p, bytes);
+    } else if (bytes > 64) {
+        first[0] = first[1] = first[2] = first[3] = zero;
+        end[-1] = end[-2] = end[-3] = end[-4] = zero;
+    } else if (bytes > 32) {
+        first[0] = first[1] = end[-1] = end[-2] = zero;
+    } else if (bytes) {
+        first[0] = end[-1] = zero;
     }
-    void **shuffled = &held->shuffle[random_below(&cache->random, most)];
-    void *queued = *shuffled, *ready = held->queue[at];
-    *shuffled = p;
-    held->queue[at] = queued;
-    held->queue_at = (uint16_t)(at + 1 < most ? at + 1 : 0);
-    if (GA_UNLIKELY(held->ready_count == held->ready_most))
-        cache_unload(held, class);
-    held->ready[held->ready_count++] = ready;
-    GA_PREFETCH_WRITE(ready);
+}
+
+GA_INLINE bool zero_is(const void *p, size_t bytes)
+{
+    const zero_unit *first = p, *end = (const zero_unit *)((const char *)p + bytes);
+    zero_unit any;
+    if (GA_UNLIKELY(bytes > ZERO_INLINE_MAX))
+        return is_zero_long(p, bytes);
+    if (bytes > 64)
+        any = (first[0] | first[1]) | (first[2] | first[3]) | (end[-1] | end[-2]) |
+              (end[-3] | end[-4]);
+    else if (bytes > 32)
+        any = (first[0] | first[1]) | (end[-1] | end[-2]);
+    else if (bytes)
+        any = first[0] | end[-1];
+    else
+        return true;
+    return !(any[0] | any[1]);
 }
 
 /* --- canary.c --- */
@@ -246,14 +372,8 @@ GA_INLINE uint64_t canary_of(const void *end)
 void canary_write_slow(const struct slab *slab, void *p, size_t size);
 /* Ends the process if the canary behind a block of `size` isn't whole. */
 void canary_check_slow(const struct slab *slab, const void *p, size_t size);
-/* A block of `size` goes: what may be known of it is wiped out. */
-GA_INLINE void wipe(const struct slab *slab, void *p, size_t size)
-{
-    size_t bytes = size + CANARY_BYTES;
-    memset(p, 0, bytes < slab->wiped ? bytes : slab->wiped);
-}
 /* Ends the process: a freed slot isn't as wipe left it. */
-GA_NORETURN void wipe_broken(const struct slab *slab, const void *p);
+GA_NORETURN void wipe_broken(const void *p);
 
 GA_INLINE void canary_write(const struct slab *slab, void *p, size_t size)
 {
@@ -265,28 +385,25 @@ GA_INLINE void canary_write(const struct slab *slab, void *p, size_t size)
         canary_write_slow(slab, p, size);
 }
 
-GA_INLINE void canary_check(const struct slab *slab, const void *p, size_t size)
+GA_INLINE bool canary_is_whole(const void *p, size_t size)
 {
     const char *end = (const char *)p + size;
-    uint64_t found = 0;
-    if (GA_LIKELY(slab->inverse != 0))
-        memcpy(&found, end, CANARY_BYTES);
-    if (GA_UNLIKELY(found != canary_of(end)))
+    uint64_t found;
+    memcpy(&found, end, CANARY_BYTES);
+    return found == canary_of(end);
+}
+
+GA_INLINE void canary_check(const struct slab *slab, const void *p, size_t size)
+{
+    if (!slab->inverse || !canary_is_whole(p, size))
         canary_check_slow(slab, p, size);
 }
 
-/* Ends the process if a freed slot isn't as wipe left it. */
+/* Ends the process if a freed slot isn't zero as far as it was wiped. */
 GA_INLINE void wipe_check(const struct slab *slab, const void *p)
 {
-    typedef uint64_t pair __attribute__((vector_size(16)));
-    const pair *at = p, *end = at + slab->wiped / sizeof(pair); /* slots are multiples of 16 */
-    pair any = {0, 0};
-    for (; end - at >= 4; at += 4)
-        any |= (at[0] | at[1]) | (at[2] | at[3]);
-    for (; at < end; at++)
-        any |= *at;
-    if (GA_UNLIKELY((any[0] | any[1]) != 0))
-        wipe_broken(slab, p);
+    if (GA_UNLIKELY(!zero_is(p, slab->wiped)))
+        wipe_broken(p);
 }
 
 /* --- sample.c --- */
@@ -300,6 +417,8 @@ GA_INLINE uint32_t sample_draw(struct random *random)
 /* NULL: it is too large, or all pages are in use. */
 void *sample_alloc(size_t size);
 void sample_free(void *p, size_t size, const char *function);
+/* The block that starts at p is live, and longer. */
+void sample_shrink(const void *p, size_t size);
 size_t sample_usable_size(const void *p, const char *function);
 void sample_read_stats(struct hardened_stats *out);
 void sample_lock(void);

@@ -162,6 +162,24 @@ static long draw(void)
     return (long)sample_draw(&random);
 }
 
+/* A guarded block costs some 15 us, most of it for who called and in the kernel. A program that
+ * does little but allocate would spend a twentieth of its time on one in 100,000: where one in so
+ * many or more is asked for, there's at most one in 2 ms. */
+#define RATE_PACED ((size_t)10000)
+#define PACE       UINT64_C(2000000)
+
+static bool is_too_soon(void)
+{
+    static _Atomic(uint64_t) last; /* relaxed: one more does no harm */
+    if (hardened.sample < RATE_PACED)
+        return false;
+    uint64_t now = os_nanotime();
+    if (now - atomic_load_explicit(&last, memory_order_relaxed) < PACE)
+        return true;
+    atomic_store_explicit(&last, now, memory_order_relaxed);
+    return false;
+}
+
 void *hardened_sample(size_t size, unsigned weight)
 {
     struct mcache *cache = mcache_attached();
@@ -175,7 +193,7 @@ void *hardened_sample(size_t size, unsigned weight)
     if (GA_LIKELY(cache->until_sample > 0))
         return NULL;
     cache->until_sample = draw();
-    return sample_alloc(size);
+    return is_too_soon() ? NULL : sample_alloc(size);
 }
 
 /* --- Blocks --- */
@@ -250,13 +268,23 @@ size_t sample_usable_size(const void *p, const char *function)
     return pool.guarded[live_page(p, function)].size;
 }
 
+void sample_shrink(const void *p, size_t size)
+{
+    struct guarded *guarded = &pool.guarded[index_of((uintptr_t)p)];
+    memset((void *)(guarded->block + size), FILL, guarded->size - size);
+    guarded->size = size;
+}
+
+/* The first byte that isn't FILL; NULL: all are, which is so if the first is and each equals the
+ * next. */
 static const unsigned char *find_other(uintptr_t from, uintptr_t to)
 {
-    for (const unsigned char *at = (const unsigned char *)from; at < (const unsigned char *)to;
-         at++)
-        if (*at != FILL)
-            return at;
-    return NULL;
+    const unsigned char *at = (const unsigned char *)from;
+    if (from == to || (*at == FILL && memcmp(at, at + 1, to - from - 1) == 0))
+        return NULL;
+    while (*at == FILL)
+        at++;
+    return at;
 }
 
 static void check_around(unsigned i)

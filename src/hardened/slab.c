@@ -6,8 +6,8 @@
  * for spans and guard.c for pads.
  *
  * A class up to 32 KB has spans cut into as many slots as src/size_classes says; above that a slab
- * is one slot with a page that traps before and behind it. What is known of a slot lies in the
- * struct slab, far from the slots themselves.
+ * is one slot with a page that traps before and behind it. What is known of a slab lies in its
+ * struct, and of a slot in its note, both far from the slots themselves.
  *
  * Invariants:
  *   - a slab is on `partial` while it has slots both out and in, on `empty` while none is out, and
@@ -82,10 +82,18 @@ static uint32_t wiped_of(const struct slab *slab)
     return (uint32_t)(slab->stride < hardened.zero_max ? slab->stride : hardened.zero_max);
 }
 
+/* All of a slab's slots are fresh. */
+static void note_slots(struct slab *slab)
+{
+    unsigned note = note_free(slab->class, slab->clean ? NOTE_FRESH : NOTE_STALE);
+    for (size_t i = 0; i < slab->slots; i++)
+        note_store(slab_note(slab, (void *)(slab->base + i * slab->stride)), note);
+}
+
 static struct slab *make_many(struct slab *slab)
 {
     const struct size_class *class = &size_classes[slab->class];
-    struct span *span = mheap_alloc_owned(class->pages, HEAP_PAGE, SPAN_HARDENED, slab);
+    struct span *span = mheap_alloc_owned_objects(class->pages, class->size, SPAN_HARDENED, slab);
     if (!span)
         return NULL;
     slab->span = span;
@@ -96,6 +104,7 @@ static struct slab *make_many(struct slab *slab)
     slab->clean = mheap_was_clean(span);
     slab->wiped = wiped_of(slab);
     mheap_set_owner(span->page, span->pages, slab);
+    note_slots(slab);
     return slab;
 }
 
@@ -120,23 +129,26 @@ static enum guard install_pads(const struct slab *slab)
 }
 
 /* A page of the heap before, at least, and one behind. */
-struct slab *slab_make_single(struct slab *slab, size_t bytes, size_t most, size_t align)
+struct slab *slab_make_single(struct slab *slab, size_t bytes, bool grows, size_t align)
 {
     size_t pages = pages_for(bytes), before = align > HEAP_PAGE ? align >> HEAP_PAGE_SHIFT : 1;
-    if (most > WINDOW_SIZE || before > WINDOW_PAGES)
+    if (bytes > WINDOW_SIZE || before > WINDOW_PAGES)
         return NULL;
-    struct span *span =
-        mheap_alloc_owned(before + pages_for(most) + 1, HEAP_PAGE, SPAN_HARDENED, slab);
+    pages += before + 1;
+    struct span *span = grows ? mheap_alloc_owned_growing(pages, SPAN_HARDENED, slab)
+                              : mheap_alloc_owned(pages, HEAP_PAGE, SPAN_HARDENED, slab);
     if (!span)
         return NULL;
     slab->span = span;
     slab->base = round_up(span_address(span) + HEAP_PAGE, align);
-    slab->stride = slab->room = pages << HEAP_PAGE_SHIFT;
+    slab->stride = slab->room = round_up(bytes, HEAP_PAGE);
     slab->inverse = 0;
     slab->clean = mheap_was_clean(span);
     slab->wiped = wiped_of(slab);
     mheap_set_owner(slab->base >> HEAP_PAGE_SHIFT, 1, slab);
+    note_slots(slab);
     slab->guard = (uint8_t)install_pads(slab);
+    slab->pads_zero = slab->clean || slab->guard == GUARD_MARKED; /* marking releases */
     return slab;
 }
 
@@ -145,6 +157,8 @@ void slab_free_span(struct slab *slab, bool dirty)
     uintptr_t start = span_address(slab->span);
     mheap_set_owner(slab->span->page, slab->inverse ? slab->span->pages : 1, NULL);
     mheap_set_owner(slab->base >> HEAP_PAGE_SHIFT, 1, NULL);
+    if (slab->inverse)
+        mheap_clear_notes(slab->span->page, slab->span->pages);
     if (slab->slots == 1) {
         guard_remove((enum guard)slab->guard, start, slab->base - start);
         guard_remove((enum guard)slab->guard, slab->base + slab->stride, pad_behind(slab));
@@ -152,13 +166,23 @@ void slab_free_span(struct slab *slab, bool dirty)
     mheap_free_owned(slab->span, dirty);
 }
 
+/* The pad behind makes way for one behind the pages that come. Where that fails they stay, as pad.
+ */
 bool slab_extend(struct slab *slab, size_t size)
 {
-    size_t stride = pages_for(size) << HEAP_PAGE_SHIFT, more = stride - slab->stride;
-    if (more + HEAP_PAGE > pad_behind(slab) || slab->guard == GUARD_SPLIT)
+    size_t stride = round_up(size, HEAP_PAGE), more = stride - slab->stride;
+    uintptr_t behind = slab->base + slab->stride;
+    if (slab->guard == GUARD_SPLIT || size > WINDOW_SIZE)
         return false;
-    if (slab->guard == GUARD_MARKED && !os_unguard(slab->base + slab->stride, more))
+    bool pads_zero = slab->pads_zero && slab->guard == GUARD_MARKED;
+    if (more + HEAP_PAGE > pad_behind(slab) &&
+        !mheap_extend_owned(slab->span, slab->span->pages + (more >> HEAP_PAGE_SHIFT)))
         return false;
+    slab->pads_zero = false; /* what came may hold something */
+    if (slab->guard == GUARD_MARKED &&
+        !(os_guard(slab->base + stride, HEAP_PAGE) && os_unguard(behind, more)))
+        return false;
+    slab->pads_zero = pads_zero;
     slab->stride = slab->room = stride;
     return true;
 }
@@ -169,9 +193,9 @@ static struct slab *make(unsigned class)
     struct slab *slab = slab_struct(class, size_classes[class].objects);
     if (!slab)
         return NULL;
-    struct slab *made = slab->slots > 1 ? make_many(slab)
-                                        : slab_make_single(slab, size_classes[class].size,
-                                                           size_classes[class].size, HEAP_PAGE);
+    struct slab *made = slab->slots > 1
+                            ? make_many(slab)
+                            : slab_make_single(slab, size_classes[class].size, false, HEAP_PAGE);
     if (!made) {
         slab_struct_free(slab);
         return NULL;
@@ -318,7 +342,7 @@ void slab_read_stats(struct hardened_stats *out)
 {
     for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++) {
         lock_acquire(&classes[class].lock);
-        size_t held = cache_count(class), blocks = classes[class].out;
+        size_t held = cache_count(class) + trays_count(class), blocks = classes[class].out;
         held = held < blocks ? held : blocks;
         out->spans += classes[class].spans;
         out->blocks += blocks - held;

@@ -14,6 +14,7 @@
 #include "../mcentral/mcentral.h"
 #include "../options/options.h"
 #include "../os/os.h"
+#include "../os/report.h"
 #include "../scavenger/scavenger.h"
 #include "internal.h"
 
@@ -47,6 +48,7 @@ static void read_settings(void)
     hardened.zero_max = options.zero_on_free ? ZERO_MAX : 0;
     hardened.guard_pages = options.guard_pages;
     hardened.quarantine = options.quarantine;
+    hardened.wide = ga_has_wide();
     hardened.sample = options.sample;
     if (options.sample == SAMPLE_UNSAID)
         hardened.sample = options.hardened ? HARDENED_RATE : 0;
@@ -58,18 +60,22 @@ static void trim(bool all)
 {
     if (all)
         cache_flush(mcache_self());
+    trays_flush();
     large_flush();
     slab_trim();
 }
 
 /* From here on no thread has a magazine with anything in it, and no page a class. */
-static void start_all(void)
+static bool start_all(void)
 {
+    if (!mheap_notes_enable())
+        return false;
     for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
         mcentral_trim(class, 0);
     mheap_hide_classes();
     mcache_flush_too = cache_flush;
     scavenger_trim_too = trim;
+    return true;
 }
 
 void hardened_start(unsigned more)
@@ -78,8 +84,10 @@ void hardened_start(unsigned more)
     if (!mheap_init())
         return;
     mcache_flush_self(); /* what comes next comes to the slow path */
-    if (options.hardened)
-        start_all();
+    if (options.hardened && !start_all()) {
+        report_line("hardened: no memory for its table; nothing is watched");
+        return;
+    }
     fault_start();
     hardened_modes =
         (options.hardened ? HARDENED_ALL : 0) | (hardened.sample ? HARDENED_SAMPLE : 0) | more;
@@ -95,6 +103,7 @@ void hardened_finish(void)
 void hardened_lock_for_fork(void)
 {
     large_lock();
+    trays_lock_all();
     slab_lock_all();
     sample_lock();
 }
@@ -103,6 +112,7 @@ void hardened_unlock_after_fork(void)
 {
     sample_unlock();
     slab_unlock_all();
+    trays_unlock_all();
     large_unlock();
 }
 
@@ -110,6 +120,7 @@ void hardened_reset_in_child(void)
 {
     sample_reset();
     slab_reset_all();
+    trays_reset_all();
     large_reset();
     if (mcache_self() != &mcache_none)
         mcache_self()->thread = 0;

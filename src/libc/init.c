@@ -71,6 +71,7 @@ static void start_modes(void)
                           options.hardened ? NULL : MISUSE_HINT);
     if ((!options.hardened && !samples) || stand_in() != NULL)
         return;
+    hardened_free_other = free_unclassed;
     bool unwinds = unwind_init();
     hardened_start(unwinds ? 0 : HARDENED_UNWINDER);
 }

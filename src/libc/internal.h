@@ -38,7 +38,10 @@
 /* A block that realloc makes at least this long is placed where it can go on growing. */
 #define GROWING_MIN ((size_t)32 << 10)
 
-/* Whatever the fast path declined: sizes above SMALL_BYTE_MAX, empty magazines. Sets ENOMEM. */
+/* What the fast paths declined. */
+void *malloc_declined(size_t size);
+void free_declined(void *p);
+/* Sizes above SMALL_BYTE_MAX, empty magazines. Sets ENOMEM. */
 void *malloc_slow(size_t size);
 /* An object of the class, never a guarded one; sets ENOMEM. */
 void *malloc_of_class(unsigned class);
@@ -48,6 +51,8 @@ void free_sized_slow(void *p, size_t size);
 /* malloc_usable_size and the free of a block without a class, past any stand-in. */
 size_t heap_usable_size(void *p);
 void heap_free_large(void *p);
+/* The free of whatever has no class; NULL too. */
+void free_unclassed(void *p);
 /* A large block that stays one. */
 void *realloc_large(void *p, size_t size);
 /* A large block as C sees it; sets ENOMEM. */
@@ -61,16 +66,15 @@ GA_INLINE void *malloc_inline(size_t size)
         void *p;
         if (GA_LIKELY(mcache_pop_of(mcache_words_self(size_class_offset_by_byte[size]), &p)))
             return p;
+        return malloc_declined(size);
     }
     return malloc_slow(size);
 }
 
 GA_INLINE void free_inline(void *p)
 {
-    if (GA_UNLIKELY(!mcache_push_of(mcache_words_self(mheap_class_offset_of(p)), p))) {
-        GA_FORGET(p); /* or gcc keeps what it has looked up, for an instruction more */
-        free_slow(p, (unsigned)mheap_class_of(p));
-    }
+    if (GA_UNLIKELY(!mcache_push_of(mcache_words_self(mheap_class_offset_of(p)), p)))
+        free_declined(p);
 }
 
 /* size_classes[0].size is 0, so one compare finds both what is no object and what is too small. */

@@ -100,6 +100,19 @@ GA_INLINE void *malloc_unhardened(size_t size, unsigned class)
     return GA_LIKELY(class != 0) ? alloc_of_class(class) : malloc_large(size);
 }
 
+/* Where every block is hardened, no call gets further than this. */
+GA_INLINE bool all_is_hardened(void)
+{
+    return (hardened_modes & (HARDENED_ALL | HARDENED_UNWINDER)) == HARDENED_ALL;
+}
+
+GA_NOINLINE void *malloc_declined(size_t size)
+{
+    if (GA_UNLIKELY(all_is_hardened()))
+        return hardened_malloc(size);
+    return malloc_slow(size);
+}
+
 /* Without a thread cache every call comes here, and looks for the stand-in. */
 GA_NOINLINE void *malloc_slow(size_t size)
 {
@@ -205,6 +218,12 @@ void heap_free_large(void *p)
     after_slow_path();
 }
 
+void free_unclassed(void *p)
+{
+    if (p)
+        heap_free_large(p);
+}
+
 GA_NOINLINE void free_slow(void *p, unsigned class)
 {
     if (GA_UNLIKELY(stand_in() != NULL)) {
@@ -216,13 +235,15 @@ GA_NOINLINE void free_slow(void *p, unsigned class)
         after_slow_path();
         return;
     }
-    if (!p)
-        return;
-    void *owner = mheap_owner_of(p);
-    if (owner)
-        hardened_free_owned(owner, p);
+    free_unclassed(p);
+}
+
+GA_NOINLINE void free_declined(void *p)
+{
+    if (GA_UNLIKELY(all_is_hardened()))
+        hardened_free_any(p);
     else
-        heap_free_large(p);
+        free_slow(p, (unsigned)mheap_class_of(p));
 }
 
 GA_COLD void free_sized_slow(void *p, size_t size)
@@ -320,6 +341,8 @@ static void *realloc_other(void *p, size_t size)
         return p;
     void *new =
         hardened_modes &HARDENED_ALL ? hardened_malloc_growing(old, size) : malloc_inline(size);
+    if (!new &&size <= old && span->state >= SPAN_HARDENED)
+        hardened_shrink(span, p, old, size);
     if (!new)
         return size <= old ? p : NULL;
     memcpy(new, p, old < size ? old : size);

@@ -19,6 +19,7 @@
  */
 #include "../os/os.h"
 #include "internal.h"
+#include "notes.h"
 
 #define AHEAD_MOST  ((size_t)256 << 10)
 #define AHEAD_SHARE 64
@@ -94,6 +95,9 @@ void ahead_fetch(struct page_range range)
         return;
     }
     /* What describes them will be written as well. */
+    if (GA_UNLIKELY(mheap_notes.table != NULL))
+        fetch((uintptr_t)mheap_known_note((void *)mheap_page_address(range.from)),
+              (uintptr_t)mheap_known_note((void *)mheap_page_address(range.to)));
     if (range.from / ARENA_PAGES == (range.to - 1) / ARENA_PAGES)
         fetch((uintptr_t)mheap_span_at(range.from), (uintptr_t)(mheap_span_at(range.to - 1) + 1));
 }

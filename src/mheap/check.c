@@ -7,6 +7,7 @@
  */
 #include "../os/report.h"
 #include "internal.h"
+#include "notes.h"
 
 static void require(bool holds, const char *what, size_t page)
 {
@@ -36,13 +37,27 @@ static size_t check_ahead(const struct span *run)
     return ahead.to - ahead.from;
 }
 
+static bool is_noted(size_t page)
+{
+    const uint16_t *note = mheap_notes.table;
+    if (!note)
+        return false;
+    note = mheap_known_note((void *)mheap_page_address(page));
+    for (size_t i = 0; i < HEAP_PAGE / MIN_ALIGN; i++)
+        if (__atomic_load_n(&note[i], __ATOMIC_RELAXED))
+            return true;
+    return false;
+}
+
 static void check_run(const struct span *run, bool after_run, struct sums *sums)
 {
     size_t page = run->page, last = page + run->pages - 1;
     require(!after_run, "two runs touch", page);
     require(page_span_load(last) == page, "a run's last page leads elsewhere", page);
-    for (size_t i = page; i <= last; i++)
+    for (size_t i = page; i <= last; i++) {
         require(class_of_page(i) == 0, "a free page has a class", i);
+        require(!is_noted(i), "a free page has notes", i);
+    }
     sums->free_dirty += pages_count_dirty(page, run->pages) << HEAP_PAGE_SHIFT;
     sums->ahead += check_ahead(run);
     sums->runs++;
@@ -139,6 +154,7 @@ void mheap_read_levels(struct mheap_levels *out)
 size_t mheap_own_bytes(void)
 {
     size_t records = GA_LOAD_ANY(mheap.arenas_mapped) * ARENA_RECORD_SIZE;
+    records += GA_LOAD_ANY(mheap_notes.bytes_mapped);
     return records + (GA_LOAD_ANY(mheap.meta_at) - mheap.meta_start);
 }
 

@@ -18,6 +18,7 @@
 #include "../os/os.h"
 #include "internal.h"
 #include "marks.h"
+#include "notes.h"
 
 struct mheap mheap;
 struct mheap_view mheap_view;
@@ -44,6 +45,8 @@ struct mheap_view mheap_view;
  * synchronisation of the program's, which carries this store along. */
 static void set_end(size_t page)
 {
+    if (GA_UNLIKELY(mheap_notes.table))
+        notes_set_end(page);
     __atomic_store_n(&mheap_view.end, page << PAGE_UNITS_SHIFT, __ATOMIC_RELEASE);
 }
 
@@ -67,6 +70,8 @@ static bool map_tables(size_t end)
         GA_STORE_ANY(mheap.arenas_mapped, arenas);
         mheap.stats.meta += more;
     }
+    if (GA_UNLIKELY(mheap_notes.table) && !notes_map(end))
+        return false;
     return !mheap_marks_enabled() || marks_map(end);
 }
 

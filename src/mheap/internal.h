@@ -12,6 +12,7 @@
  * advice.c huge pages
  * meta.c   memory for the library's own structures
  * marks.c  the collector's table of mark bits
+ * notes.c  src/hardened's table of what begins where
  * check.c  the invariants as code
  * resident.c  what of it all has memory
  */
@@ -63,6 +64,12 @@ bool grow_heap(size_t pages);
 bool marks_map(size_t end);
 /* A new span's entry: nothing marked, nothing to sweep. */
 void marks_clear(size_t first_page);
+
+/* --- notes.c; lock held --- */
+
+/* The same for the table of notes; and tells it how far the heap goes now. */
+bool notes_map(size_t end);
+void notes_set_end(size_t end);
 
 /* --- advice.c --- */
 
@@ -136,8 +143,15 @@ void dense_released(size_t page, size_t end);
 
 /* Takes `pages` whose address is a multiple of `align` out of a run; 0 where there's no memory. */
 size_t take_aligned(size_t pages, size_t align);
+/* Takes `pages`, fewer than the window's, with room behind them; 0 where there's no memory. */
+size_t take_growing(size_t pages);
+/* Makes the span `pages` long, if enough of those behind it are free or the heap ends there. */
+bool span_extend(struct span *span, size_t pages);
 
 /* --- spans.c; lock held --- */
+
+/* Takes `pages` for objects of `size` bytes; 0 where there's no memory. */
+size_t take_for_objects(size_t pages, size_t size);
 
 /* Turns pages that were taken from a run into a span, and back into a free run. `dirty`: the pages
  * may hold bytes other than zero. */

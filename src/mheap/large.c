@@ -115,9 +115,9 @@ struct span *mheap_alloc_large(size_t pages, size_t align)
     return span;
 }
 
-/* Takes `pages` with room behind them; 0 where there's no memory. Lock held. */
-static size_t take_growing(size_t pages)
+size_t take_growing(size_t pages)
 {
+    settle_leftovers();
     size_t room = pages + (pages < MAX_GROWTH_ROOM ? pages : MAX_GROWTH_ROOM);
     size_t run = run_longest();
     if ((!run || mheap_span_at(run)->pages < room) && grow_heap(room))
@@ -139,7 +139,6 @@ struct span *mheap_alloc_growing(size_t pages)
     if (pages >= WINDOW_PAGES)
         return NULL;
     lock_acquire(&mheap.lock);
-    settle_leftovers();
     size_t page = take_growing(pages);
     struct span *span = page ? make_large(page, pages) : NULL;
     lock_release(&mheap.lock);
@@ -173,8 +172,7 @@ static bool is_at_end(size_t page)
            (is_free_run(page, 1) && page + mheap_span_at(page)->pages == mheap_end());
 }
 
-/* Lock held. Takes the pages behind the span, if enough of them are free or the heap ends there. */
-static bool extend(struct span *span, size_t pages)
+bool span_extend(struct span *span, size_t pages)
 {
     size_t next = (size_t)span->page + span->pages, more = pages - span->pages;
     if (!is_free_run(next, more) && is_at_end(next))
@@ -185,6 +183,15 @@ static bool extend(struct span *span, size_t pages)
     span_map_pages(span, next, more);
     __atomic_store_n(&span->pages, (uint32_t)pages, __ATOMIC_RELAXED);
     add_in_use(more);
+    return true;
+}
+
+/* Lock held. */
+static bool extend(struct span *span, size_t pages)
+{
+    size_t more = pages - span->pages;
+    if (!span_extend(span, pages))
+        return false;
     mheap.stats.large += more << HEAP_PAGE_SHIFT;
     mheap.stats.large_alloc_bytes += more << HEAP_PAGE_SHIFT;
     return true;

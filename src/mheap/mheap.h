@@ -216,6 +216,12 @@ void mheap_set_type(struct span *span, uint32_t type);
 
 /* As mheap_alloc_large, in state SPAN_HARDENED or SPAN_GUARDED. */
 struct span *mheap_alloc_owned(size_t pages, size_t align, enum span_state state, void *owner);
+/* The same, aligned to a page, for objects of `size` bytes, of which all will soon be touched. */
+struct span *mheap_alloc_owned_objects(size_t pages, size_t size, enum span_state state,
+                                       void *owner);
+/* The same, aligned to a page, placed where many free pages follow; and taking some of these. */
+struct span *mheap_alloc_owned_growing(size_t pages, enum span_state state, void *owner);
+bool mheap_extend_owned(struct span *span, size_t pages);
 /* Has mheap_owner_of find the span's owner from each of these pages, or, with NULL, no more: before
  * the span is freed. From its first page it is found anyway. */
 void mheap_set_owner(size_t page, size_t pages, void *owner);

@@ -13,17 +13,48 @@
  */
 #include "internal.h"
 
+/* Lock held. `page` is the first of what was taken out of a run, or 0. */
+static struct span *init_owned(size_t page, size_t pages, enum span_state state, void *owner)
+{
+    if (!page)
+        return NULL;
+    __atomic_store_n(&mheap_span_at(page)->owner, owner, __ATOMIC_RELAXED);
+    return span_init(page, pages, state, 0);
+}
+
 struct span *mheap_alloc_owned(size_t pages, size_t align, enum span_state state, void *owner)
 {
     lock_acquire(&mheap.lock);
-    size_t page = take_aligned(pages, align);
-    struct span *span = NULL;
-    if (page) {
-        __atomic_store_n(&mheap_span_at(page)->owner, owner, __ATOMIC_RELAXED);
-        span = span_init(page, pages, state, 0);
-    }
+    struct span *span = init_owned(take_aligned(pages, align), pages, state, owner);
     lock_release(&mheap.lock);
     return span;
+}
+
+struct span *mheap_alloc_owned_objects(size_t pages, size_t size, enum span_state state,
+                                       void *owner)
+{
+    lock_acquire(&mheap.lock);
+    struct span *span = init_owned(take_for_objects(pages, size), pages, state, owner);
+    lock_release(&mheap.lock);
+    return span;
+}
+
+struct span *mheap_alloc_owned_growing(size_t pages, enum span_state state, void *owner)
+{
+    if (pages >= WINDOW_PAGES)
+        return NULL;
+    lock_acquire(&mheap.lock);
+    struct span *span = init_owned(take_growing(pages), pages, state, owner);
+    lock_release(&mheap.lock);
+    return span;
+}
+
+bool mheap_extend_owned(struct span *span, size_t pages)
+{
+    lock_acquire(&mheap.lock);
+    bool extended = pages < WINDOW_PAGES && span_extend(span, pages);
+    lock_release(&mheap.lock);
+    return extended;
 }
 
 /* Relaxed: a block's owner got its address by some synchronisation that carries these along. */

@@ -8,6 +8,7 @@
  */
 #include "../os/os.h"
 #include "internal.h"
+#include "notes.h"
 
 void mheap_read_resident(struct mheap_resident *out)
 {
@@ -17,6 +18,7 @@ void mheap_read_resident(struct mheap_resident *out)
     lock_acquire(&mheap.lock);
     size_t class_bytes = mheap.class_bytes_mapped;
     size_t records = mheap.arenas_mapped * ARENA_RECORD_SIZE;
+    size_t notes = mheap_notes.bytes_mapped;
     lock_release(&mheap.lock);
     lock_acquire(&mheap.meta_lock);
     size_t meta = mheap.meta_end - mheap.meta_start;
@@ -25,5 +27,6 @@ void mheap_read_resident(struct mheap_resident *out)
     out->heap = os_resident_in(start, mheap_page_address(mheap_end()) - start);
     out->metadata = os_resident_in(mheap.tables, class_bytes) +
                     os_resident_in(mheap_view.records, records) +
-                    os_resident_in(mheap.meta_start, meta);
+                    os_resident_in(mheap.meta_start, meta) +
+                    os_resident_in((uintptr_t)mheap_notes.table, notes);
 }

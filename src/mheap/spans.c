@@ -80,6 +80,19 @@ static void init_bits(struct span *span)
         span->bits[i / 64] = ~UINT64_C(0) << i % 64;
 }
 
+size_t take_for_objects(size_t pages, size_t size)
+{
+    size_t run = run_find(pages);
+    if (!run && grow_heap(pages))
+        run = run_find(pages);
+    if (!run)
+        return 0;
+    struct page_range fetch = ahead_plan(run, pages, size);
+    run_take(run, 0, pages);
+    ahead_fetch(fetch);
+    return run;
+}
+
 /* With `apart` nobody finds them by their class entries. */
 static struct span *alloc_span(unsigned class, bool apart, bool typed)
 {
@@ -87,13 +100,8 @@ static struct span *alloc_span(unsigned class, bool apart, bool typed)
     struct span *span = NULL;
     bool dirty = true;
     lock_acquire(&mheap.lock);
-    size_t run = run_find(pages);
-    if (!run && grow_heap(pages))
-        run = run_find(pages);
+    size_t run = take_for_objects(pages, size_classes[class].size);
     if (run) {
-        struct page_range fetch = ahead_plan(run, pages, size_classes[class].size);
-        run_take(run, 0, pages);
-        ahead_fetch(fetch);
         dirty = pages_count_dirty(run, pages) > 0;
         span = span_init(run, pages, SPAN_SMALL, class);
         span->noscan = apart && !typed;
