@@ -396,7 +396,7 @@ size_t hardened_usable_size(struct span *span, void *p, const char *function)
 static bool may_stay(struct slab *slab, size_t size)
 {
     if (size > slab->room)
-        return !slab->class && slab_extend(slab, size);
+        return !slab->class && large_extend(slab, size);
     return size >= slab->room / 2 || class_for(size) == slab->class;
 }
 

@@ -217,6 +217,8 @@ GA_INLINE size_t slab_canary_bytes(const struct slab *slab, size_t size)
 /* --- large.c --- */
 
 struct slab *large_alloc(size_t size, bool grows, size_t align);
+/* Makes room for so much where it lies. */
+bool large_extend(struct slab *slab, size_t size);
 /* The block is free: it is held back, and its pages trap meanwhile. */
 void large_free(struct slab *slab);
 void large_flush(void);

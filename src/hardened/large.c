@@ -43,6 +43,17 @@ struct slab *large_alloc(size_t size, bool grows, size_t align)
     return made;
 }
 
+bool large_extend(struct slab *slab, size_t size)
+{
+    if (!slab_extend(slab, size))
+        return false;
+    lock_acquire(&large.lock);
+    large.bytes += slab->stride - slab->counted;
+    slab->counted = slab->stride;
+    lock_release(&large.lock);
+    return true;
+}
+
 /* From this size on it is cheaper to forbid access to a freed block, at two mappings while it is
  * held back, than to mark each of its pages: 7 us against 57 for 16 MB, and again when it ends. */
 #define FORBID_MIN ((size_t)512 << 10)

@@ -34,7 +34,7 @@ all_quick_suites() {
     [ "$(uname -m)" = aarch64 ] || meson_suite "aarch64" aarch64 600 --suite unit
     GOALLOC_STRESS_SECONDS=15 meson_suite "stress" debug 600 --suite stress
     soak_suite 1
-    fuzz_suite 20
+    fuzz_suite 15
     programs_suite 1200 --quick
     bench_suite 600
 }
@@ -118,7 +118,7 @@ fuzz_suite() {
         record fuzz 0 1 0 $((SECONDS - start)) "the build failed"
         return
     fi
-    runner_suite fuzz $(($1 * 2 + 300)) tests/fuzz/run build-fuzz "$1"
+    runner_suite fuzz $(($1 * 3 + 300)) tests/fuzz/run build-fuzz "$1"
 }
 
 # Whether every benchmark still gives a figure; no figure is judged.
