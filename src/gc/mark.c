@@ -433,8 +433,7 @@ bool mark_drain_beside(const atomic_bool *give_up)
     return true;
 }
 
-/* Every span in use; the heap's lock is held. */
-static void each_span(void (*visit)(size_t first_page))
+void each_span(void (*visit)(size_t first_page))
 {
     for (size_t page = marker.first_page; page < marker.first_page + marker.pages;) {
         const struct span *span = mheap_span_at(page);
@@ -452,6 +451,24 @@ static void enqueue_unscanned(size_t first_page)
         unscanned |= marks->mark[i] & ~marks->scan[i];
     if (unscanned)
         enqueue(first_page);
+}
+
+void mark_again(size_t first_page)
+{
+    struct span_marks *marks = marks_of(first_page);
+    for (unsigned i = 0; i < MARK_WORDS; i++)
+        marks->scan[i] = 0;
+    enqueue(first_page);
+}
+
+void mark_in_use(size_t first_page)
+{
+    const struct span *span = mheap_span_at(first_page);
+    if (span->state == SPAN_LARGE)
+        marks_add(first_page, 0, 1);
+    for (unsigned i = 0; span->state == SPAN_SMALL && i < words_of(span); i++)
+        marks_add(first_page, i, __atomic_load_n(&span->bits[i], __ATOMIC_RELAXED));
+    mark_again(first_page);
 }
 
 void mark_drain(void)
