@@ -51,6 +51,7 @@ struct outline {
 struct handed {
     size_t room;            /* of words */
     struct outline outline; /* of our mappings in the stop */
+    atomic_bool begun;      /* os_copy_start's */
     atomic_bool complete;   /* release, once the rest is there; acquire */
     bool is_open;           /* a link hangs on what is out of reach */
     size_t root_bytes, scanned;
@@ -138,7 +139,7 @@ static long copy_process(struct handed *handed)
     special_snapshot();
     bool has_marks = roots_mark_added();
     GA_STORE_ANY(mheap_marks.marking, true);
-    long copy = os_copy_start(mark_in_copy, handed);
+    long copy = os_copy_start(mark_in_copy, handed, &handed->begun);
     if (has_marks)
         mark_undo(); /* they have gone along */
     if (copy < 0)

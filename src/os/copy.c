@@ -4,15 +4,19 @@
  *
  * Place: src/gc's snapshot. Calls nothing but the kernel.
  *
- *   os_copy_start --clone--> begin_copy: own table of descriptors, empty; dies with us; run; exit
- *        |
+ *   os_copy_start --clone--> begin_copy: own table of descriptors, empty; `begun`
+ *        |                   dies with us; run; exit
  *   os_copy_has_ended ... until it has, or os_copy_kill
  *
  * The program must not notice. The copy is made without libc: no fork handler runs. Its end sends
- * no signal, which also hides it from wait and waitpid, unless they ask for __WCLONE or __WALL. It
- * shares our descriptors until its first call, which gives it a table that was never filled: no
- * file, socket or lock of the program's is held by it for a moment. No tracer is told of it. It
- * writes no core, and where memory gets short the kernel ends it before us.
+ * no signal, which also hides it from wait and waitpid, unless they ask for __WCLONE or __WALL. No
+ * tracer is told of it. It writes no core, and where memory gets short the kernel ends it before
+ * us.
+ *
+ * Descriptors: a file that the program closes must be closed, whoever has a copy. So the copy
+ * shares our table until its first call gives it an empty one. Kernels before 6.12 fill that with
+ * the first 64 for a moment; until it is over the caller waits, and with it the world that it has
+ * stopped.
  *
  * Invariants: what the copy runs takes no lock and calls nothing of libc that does: other threads
  * were stopped where they were, and aren't there. All signals are blocked in it, as in the thread
@@ -35,6 +39,9 @@
 #define RANGE_UNSHARE 2 /* close_range's, newer than some headers */
 #define CLOSE_RANGE   436
 
+/* A copy that hasn't begun by then, in nanoseconds, is given up. */
+#define BEGIN_LIMIT UINT64_C(100000000)
+
 static long call(long number, long a, long b, long c, long d)
 {
     return os_syscall(number, a, b, c, d, 0, 0);
@@ -53,11 +60,12 @@ static void die_before_others(void)
 }
 
 /* false: it can't be kept from the program. */
-static bool begin_copy(long parent)
+static bool begin_copy(long parent, atomic_bool *begun)
 {
     struct rlimit none = {0, 0};
     if (call(CLOSE_RANGE, 0, ~0u, RANGE_UNSHARE, 0) != 0)
         return false;
+    atomic_store_explicit(begun, true, memory_order_release);
     call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
     if (call(SYS_getppid, 0, 0, 0, 0) != parent)
         return false; /* it has ended already */
@@ -68,18 +76,6 @@ static bool begin_copy(long parent)
 }
 
 /* --- In us --- */
-
-long os_copy_start(void (*run)(void *context), void *context)
-{
-    long parent = call(SYS_getpid, 0, 0, 0, 0);
-    long copy = call(SYS_clone, CLONE_FILES | CLONE_UNTRACED, 0, 0, 0);
-    if (copy != 0)
-        return copy;
-    if (begin_copy(parent))
-        run(context);
-    for (;;)
-        call(SYS_exit_group, 0, 0, 0, 0);
-}
 
 /* Somebody who waits for all there is may have been told of its end in our place. */
 bool os_copy_has_ended(long copy)
@@ -94,6 +90,36 @@ void os_copy_kill(long copy)
     call(SYS_kill, copy, SIGKILL, 0, 0);
     while (call(SYS_wait4, copy, 0, __WALL, 0) == -EINTR) {
     }
+}
+
+/* false: it has ended, or isn't given a processor. */
+static bool await_begin(long copy, const atomic_bool *begun)
+{
+    uint64_t deadline = os_nanotime() + BEGIN_LIMIT;
+    while (!atomic_load_explicit(begun, memory_order_acquire)) {
+        if (os_copy_has_ended(copy))
+            return false;
+        if (os_nanotime() > deadline) {
+            os_copy_kill(copy);
+            return false;
+        }
+        os_yield();
+    }
+    return true;
+}
+
+long os_copy_start(void (*run)(void *context), void *context, atomic_bool *begun)
+{
+    long parent = call(SYS_getpid, 0, 0, 0, 0);
+    long copy = call(SYS_clone, CLONE_FILES | CLONE_UNTRACED, 0, 0, 0);
+    if (copy > 0)
+        return await_begin(copy, begun) ? copy : -1;
+    if (copy < 0)
+        return copy;
+    if (begin_copy(parent, begun))
+        run(context);
+    for (;;)
+        call(SYS_exit_group, 0, 0, 0, 0);
 }
 
 void *os_map_shared(size_t size)

@@ -20,6 +20,7 @@ struct node {
 
 static struct node *nodes;
 static void **holder;
+static hidden end_of_nodes; /* the last leads to it */
 static atomic_bool stop, go, over;
 
 __attribute__((noinline)) static void *make_told(size_t size)
@@ -34,8 +35,13 @@ __attribute__((noinline)) static void *make_told(size_t size)
 /* As overwrite_free, of the API's blocks. */
 __attribute__((noinline)) static void overwrite_told(size_t size)
 {
-    for (unsigned i = 0; i < 30000; i++)
-        ga_gc_free(memset(ga_gc_malloc(size), 0x11, size));
+    enum { MANY = 4000 };
+    static void *blocks[MANY];
+    for (unsigned i = 0; i < MANY; i++)
+        blocks[i] = memset(ga_gc_malloc(size), 0x11, size);
+    for (unsigned i = 0; i < MANY; i++)
+        ga_gc_free(blocks[i]);
+    memset(blocks, 0, sizeof(blocks));
 }
 
 __attribute__((noinline)) static hidden hidden_block(void)
@@ -82,6 +88,47 @@ static void what_is_stored_late_stays(void)
         overwrite_told(SIZE);
         expect(is_whole(block, SIZE), "expected a block that was stored to stay");
         ga_gc_write(&holder[3], NULL);
+    }
+}
+
+/* Marking gets to the array last, when it has moved. */
+__attribute__((noinline)) static void move_early(hidden box, size_t bytes)
+{
+    void **last = unhide(box);
+    atomic_store(&go, true);
+    while (!__atomic_load_n(&ga_gc_marking, __ATOMIC_RELAXED) && !atomic_load(&over))
+        continue;
+    ga_gc_write(&last[0], ga_gc_realloc(last[0], bytes));
+}
+
+__attribute__((noinline)) static void fill_array(hidden box, size_t words)
+{
+    void **last = unhide(box), **array = ga_gc_malloc(words * sizeof(*array));
+    for (size_t i = 0; i < 50; i++)
+        ga_gc_write(&array[i * words / 50], make_told(SIZE));
+    ga_gc_write(&last[0], array);
+}
+
+static void what_is_moved_early_stays(void)
+{
+    hidden box = end_of_nodes;
+    for (unsigned i = 0; i < 20; i++) {
+        const size_t words = i % 2 ? 200 : 300000;
+        pthread_t thread;
+        fill_array(box, words);
+        void *in_the_way = ga_gc_malloc((size_t)2 << 20);
+        atomic_store(&go, false);
+        atomic_store(&over, false);
+        pthread_create(&thread, NULL, collect_once, NULL);
+        clear_stack();
+        move_early(box, words * 2 * sizeof(void *));
+        pthread_join(thread, NULL);
+        overwrite_told(SIZE);
+        void **array = *(void ***)unhide(box);
+        for (size_t k = 0; k < 50; k++)
+            expect(is_whole(hide(array[k * words / 50]), SIZE),
+                   "expected a block in an array of %zu that was moved to stay", words);
+        ga_gc_free(in_the_way);
     }
 }
 
@@ -293,6 +340,20 @@ static void run_in_other_ways(void)
     run_again("own");
 }
 
+static void make_nodes(void)
+{
+    for (unsigned i = 0; i < NODES; i++) {
+        struct node *node = ga_gc_malloc(sizeof(*node));
+        ga_gc_write(&node->next, nodes);
+        if (!nodes) {
+            void *box = ga_gc_malloc(64);
+            ga_gc_write(&node->rest[0], box);
+            end_of_nodes = hide(box);
+        }
+        nodes = node;
+    }
+}
+
 int main(int argc, char **argv)
 {
     gc_promise_begin(170);
@@ -302,12 +363,9 @@ int main(int argc, char **argv)
     expect(ga_gc_enable_barriers() == 0 && ga_gc_enable() == 0, "expected to switch it on");
     ga_set_gc_percent(-1);
     holder = ga_gc_malloc(64);
-    for (unsigned i = 0; i < NODES; i++) {
-        struct node *node = ga_gc_malloc(sizeof(*node));
-        ga_gc_write(&node->next, nodes);
-        nodes = node;
-    }
+    make_nodes();
     what_is_stored_late_stays();
+    what_is_moved_early_stays();
     what_is_out_of_reach_is_freed();
     mallocs_blocks_stay();
     types_are_kept_to();

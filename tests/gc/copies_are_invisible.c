@@ -99,14 +99,26 @@ static void what_is_closed_is_closed(void)
 
 /* --- It dies with us --- */
 
-static void die_amid_a_cycle(unsigned after)
+/* The copy's number, once there's one. */
+static pid_t find_copy(void)
+{
+    char path[64];
+    for (pid_t pid = getpid();; pid++) {
+        pid = pid > getpid() + 1000 ? getpid() + 1 : pid;
+        snprintf(path, sizeof(path), "/proc/%d/status", pid);
+        if (proc_number(path, "PPid:") == getpid())
+            return pid;
+    }
+}
+
+/* Of itself the copy would now never end. */
+static void die_amid_a_cycle(void)
 {
     pthread_t thread;
+    watchdog(30);
     atomic_store(&stop, false);
     pthread_create(&thread, NULL, collect_for_ever, NULL);
-    for (size_t before = gc_stats_now().snapshots; gc_stats_now().snapshots == before;)
-        usleep(1000);
-    usleep(after);
+    kill(find_copy(), SIGSTOP);
     kill(getpid(), SIGKILL);
 }
 
@@ -114,10 +126,10 @@ static void die_amid_a_cycle(unsigned after)
 static void it_dies_with_the_process(void)
 {
     expect(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0, "expected to be a reaper");
-    for (unsigned i = 0; i < 10; i++) {
+    for (unsigned i = 0; i < 5; i++) {
         pid_t child = fork();
         if (child == 0)
-            die_amid_a_cycle(i * 3000);
+            die_amid_a_cycle();
         unsigned waited = 0, ended = 0;
         for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG | __WALL)) != -1; ended += pid > 0)
             expect(pid > 0 || (usleep(1000), waited++ < 20000), "expected the copy to have ended");
@@ -182,15 +194,18 @@ static void shared_roots_are_of_the_same_moment(void)
     expect(shared != MAP_FAILED, "expected a mapping");
     expect(add_root((const void *)shared, 4096) == 0, "expected a root");
     hidden block = hide(private_place = make_block(SIZE));
-    for (unsigned i = 0; i < 150; i++) {
+    for (unsigned i = 0; i < 300; i++) {
         shared[9] = private_place;
         private_place = NULL;
+        clear_stack();
         usleep(1000);
         expect(is_whole(block, SIZE), "expected a block to live by a shared root");
         private_place = shared[9];
         shared[9] = NULL;
         clear_stack();
-        overwrite_free(SIZE);
+        usleep(1000);
+        if (i % 8 == 0)
+            overwrite_free(SIZE);
         expect(is_whole(block, SIZE), "expected a block to live by a private place");
     }
 }
