@@ -164,6 +164,8 @@ static void shade_range(struct buffer *buffer, const void *start, size_t size)
 
 void barrier_copy(void *to, const void *from, size_t size)
 {
+    if (size == 0)
+        return; /* of nothing, perhaps to nowhere */
     if (!gc_barriers) {
         memmove(to, from, size);
         return;

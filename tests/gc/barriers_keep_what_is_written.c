@@ -140,6 +140,8 @@ __attribute__((noinline)) static void make_garbage(void)
         void **a = ga_gc_malloc(i + 16), **b = ga_gc_malloc_atomic(i + 16);
         ga_gc_write(&a[0], a);
         ga_gc_write(&a[1], b);
+        if (i % 2)
+            ga_gc_realloc(a, i * 3 + 100);
     }
     for (unsigned i = 0; i < 10; i++)
         make_told((size_t)2 << 20);
