@@ -223,6 +223,31 @@ static void many_threads_may_tell_much(void **state)
     end();
 }
 
+/* The marker empties buffers and follows what it finds while others tell. */
+static void marking_goes_on_beside(void **state)
+{
+    static struct part parts[4];
+    static atomic_bool yield;
+    pthread_t threads[COUNT(parts)];
+    for (unsigned t = 0; t < COUNT(parts); t++) {
+        parts[t].holder = new_block();
+        for (unsigned i = 0; i < MANY; i++)
+            parts[t].blocks[i] = new_block();
+    }
+    assert_true(mark_prepare() && stop_prepare() && roots_prepare());
+    begin();
+    for (unsigned t = 0; t < COUNT(parts); t++)
+        pthread_create(&threads[t], NULL, tell_many, &parts[t]);
+    assert_true(barrier_mark_beside(&yield));
+    for (unsigned t = 0; t < COUNT(parts); t++)
+        pthread_join(threads[t], NULL);
+    take();
+    for (unsigned t = 0; t < COUNT(parts); t++)
+        for (unsigned i = 0; i < MANY; i++)
+            assert_true(is_marked(parts[t].blocks[i]));
+    end();
+}
+
 #ifdef GOALLOC_DEBUG
 /* What found no room isn't known: all has to be looked at again. */
 static void without_memory_all_is_marked_anew(void **state)
@@ -272,6 +297,7 @@ int main(void)
         cmocka_unit_test(large_blocks_are_looked_at_again_while_one_moves),
         cmocka_unit_test(mallocs_blocks_are_kept_and_looked_at),
         cmocka_unit_test(many_threads_may_tell_much),
+        cmocka_unit_test(marking_goes_on_beside),
 #ifdef GOALLOC_DEBUG
         cmocka_unit_test(without_memory_all_is_marked_anew),
 #endif

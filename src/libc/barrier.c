@@ -20,7 +20,8 @@ GA_EXPORT unsigned ga_gc_marking;
 
 GA_EXPORT void ga_gc_shade(const void *old, const void *pointer)
 {
-    barrier_shade((uintptr_t)old, (uintptr_t)pointer);
+    if (gc_barriers)
+        barrier_shade((uintptr_t)old, (uintptr_t)pointer);
 }
 
 GA_EXPORT void ga_gc_write_range(void *to, const void *from, size_t size)
