@@ -4,7 +4,8 @@
  *
  *   ga_gc_write:   old = *slot; *slot = new; if (marking) shade(old, new)
  *
- *   shade --not marked yet?--> a buffer of this thread's --full--> the list --> the marker
+ *   shade --was it marked? no: it is now--> a buffer of this thread's --full--> the list --> the
+ * marker, which looks into it
  *
  * Place: src/libc's calls tell; cycle.c has the marking done. Calls mark.c, src/os for a barrier in
  * all threads.
@@ -39,11 +40,13 @@
  * place and holds it on a stack. (Were stacks not looked at in the stop it would be needed for (1):
  * that is how Go has it.)
  *
- * Invariants: (1). A word that is dropped is none of a block's, or its block is marked. A buffer
- * that found no memory to be emptied into is `lost`: then the stop marks all anew.
- * Locking: a thread's buffer has a lock; several threads may have to share one. Inside of it that
- * of the list, inside of that the metadata's. In a stop the collector holds them all, so that no
- * thread is amid a change. Fork: no marking is under way then. Signals: not from a handler.
+ * Invariants: (1). A block comes into a buffer at most once in a cycle, since it is marked before:
+ * so buffers can't outgrow the heap. One that found no memory to be emptied into is `lost`: then
+ * the stop marks all anew. No mark is set unless `marking` is, which with a buffer's lock held is
+ * sure up to the stop. Locking: a thread's buffer has a lock; several threads may have to share
+ * one. Inside of it that of the list, inside of that the metadata's. In a stop the collector holds
+ * them all, so that no thread is amid a change. Fork: no marking is under way then. Signals: not
+ * from a handler.
  */
 #include <string.h>
 
@@ -58,7 +61,7 @@
 struct buffer {
     struct lock lock;
     unsigned count;                /* guarded by lock, as the rest */
-    uintptr_t words[BUFFER_WORDS]; /* pointers to blocks that had no mark */
+    uintptr_t words[BUFFER_WORDS]; /* pointers to blocks that were marked for it */
     struct buffer *next;           /* in a list: guarded by its lock */
 };
 
@@ -131,7 +134,7 @@ static bool needs_mark(uintptr_t word)
 /* The buffer's lock held. */
 static void shade(struct buffer *buffer, uintptr_t word)
 {
-    if (!needs_mark(word))
+    if (!needs_mark(word) || !is_marking() || !mark_claim(word))
         return;
     if (buffer->count == BUFFER_WORDS)
         hand_over(buffer);
@@ -207,17 +210,30 @@ static size_t take_words(struct buffer *buffer)
 {
     size_t count = buffer->count;
     for (size_t i = 0; i < count; i++)
-        mark_heap_word(buffer->words[i]);
+        mark_claimed(buffer->words[i]);
     buffer->count = 0;
     return count;
+}
+
+/* Lists held. */
+static struct buffer *pop_full(void)
+{
+    struct buffer *full = barrier.full;
+    if (full)
+        barrier.full = full->next;
+    return full;
+}
+
+static void push_spare(struct buffer *buffer)
+{
+    buffer->next = barrier.spare;
+    barrier.spare = buffer;
 }
 
 static struct buffer *take_full(void)
 {
     lock_acquire(&barrier.lists);
-    struct buffer *full = barrier.full;
-    if (full)
-        barrier.full = full->next;
+    struct buffer *full = pop_full();
     lock_release(&barrier.lists);
     return full;
 }
@@ -225,8 +241,7 @@ static struct buffer *take_full(void)
 static void give_spare(struct buffer *buffer)
 {
     lock_acquire(&barrier.lists);
-    buffer->next = barrier.spare;
-    barrier.spare = buffer;
+    push_spare(buffer);
     lock_release(&barrier.lists);
 }
 
@@ -270,21 +285,6 @@ static void mark_mallocs_beside(void)
             mark_if_mallocs(pages[i]);
 }
 
-/* What was left by threads that were late to notice the end of a marking. */
-static void forget_words(void)
-{
-    for (struct buffer *full; (full = take_full());)
-        give_spare(full);
-    for (unsigned i = 0; i < BUFFERS; i++) {
-        lock_acquire(&barrier.buffers[i].lock);
-        barrier.buffers[i].count = 0;
-        lock_release(&barrier.buffers[i].lock);
-    }
-    lock_acquire(&barrier.lists);
-    barrier.lost = false;
-    lock_release(&barrier.lists);
-}
-
 /* Where the kernel has no such barriers a stop is one. */
 static bool pass_barrier(void)
 {
@@ -296,9 +296,12 @@ static bool pass_barrier(void)
     return true;
 }
 
+/* Words of a cycle that was given up do no harm: what they point to has no mark any more. */
 bool barrier_begin(void)
 {
-    forget_words();
+    lock_acquire(&barrier.lists);
+    barrier.lost = false;
+    lock_release(&barrier.lists);
     __atomic_store_n(barrier.marking, 1, __ATOMIC_RELAXED);
     return pass_barrier();
 }
@@ -332,8 +335,10 @@ void barrier_mark_stopped(void)
 {
     if (barrier.lost)
         mark_undo();
-    for (struct buffer *full = barrier.full; full; full = full->next)
+    for (struct buffer *full; (full = pop_full());) {
         take_words(full);
+        push_spare(full);
+    }
     for (unsigned i = 0; i < BUFFERS; i++)
         take_words(&barrier.buffers[i]);
     each_span(mark_if_mallocs);

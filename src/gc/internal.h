@@ -89,6 +89,10 @@ void mark_behind(uintptr_t address);
 void mark_alone(uintptr_t address);
 bool mark_reached(uintptr_t address);
 bool mark_is_dead(uintptr_t address);
+/* In any thread while marking goes on: marks it; whether it wasn't before. Then it has to be given
+ * to the marker, which looks inside. */
+bool mark_claim(uintptr_t address);
+void mark_claimed(uintptr_t address);
 /* A word that was found in the heap. */
 void mark_heap_word(uintptr_t word);
 /* Marks an object, and doesn't look inside. */
