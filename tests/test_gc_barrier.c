@@ -199,7 +199,7 @@ static void mallocs_blocks_are_kept_and_looked_at(void **state)
 }
 
 struct part {
-    void **blocks[MANY];
+    void **blocks[MANY], **behind[MANY]; /* each leads to one */
     void **holder;
 };
 
@@ -207,8 +207,16 @@ static void make_part(struct part *part)
 {
     part->holder = mcentral_take_noscan(CLASS); /* not looked into while it is written */
     memset(part->holder, 0, size_classes[CLASS].size);
-    for (unsigned i = 0; i < MANY; i++)
+    for (unsigned i = 0; i < MANY; i++) {
         part->blocks[i] = new_block();
+        part->blocks[i][1] = part->behind[i] = new_block();
+    }
+}
+
+static void expect_marked(const struct part *part)
+{
+    for (unsigned i = 0; i < MANY; i++)
+        assert_true(is_marked(part->blocks[i]) && is_marked(part->behind[i]));
 }
 
 static void *tell_many(void *of_thread)
@@ -232,9 +240,9 @@ static void many_threads_may_tell_much(void **state)
     for (unsigned t = 0; t < COUNT(parts); t++)
         pthread_join(threads[t], NULL);
     take();
+    follow();
     for (unsigned t = 0; t < COUNT(parts); t++)
-        for (unsigned i = 0; i < MANY; i++)
-            assert_true(is_marked(parts[t].blocks[i]));
+        expect_marked(&parts[t]);
     end();
 }
 
@@ -254,9 +262,9 @@ static void marking_goes_on_beside(void **state)
     for (unsigned t = 0; t < COUNT(parts); t++)
         pthread_join(threads[t], NULL);
     take();
+    follow();
     for (unsigned t = 0; t < COUNT(parts); t++)
-        for (unsigned i = 0; i < MANY; i++)
-            assert_true(is_marked(parts[t].blocks[i]));
+        expect_marked(&parts[t]);
     end();
 }
 
