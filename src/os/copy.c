@@ -40,7 +40,7 @@
 #define CLOSE_RANGE   436
 
 /* A copy that hasn't begun by then, in nanoseconds, is given up. */
-#define BEGIN_LIMIT UINT64_C(100000000)
+#define BEGIN_LIMIT UINT64_C(500000000)
 
 static long call(long number, long a, long b, long c, long d)
 {
