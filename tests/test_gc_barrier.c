@@ -42,10 +42,10 @@ static void begin(void)
 {
     assert_true(mark_prepare());
     assert_int_equal(ga_gc_marking, 0);
-    set_marking(true);
-    mark_begin();
     assert_true(barrier_begin());
     assert_int_equal(ga_gc_marking, 1);
+    set_marking(true);
+    mark_begin();
 }
 
 /* What the stop does with what was told. */
@@ -100,6 +100,16 @@ static void nothing_is_marked_while_nobody_marks(void **state)
     take();
     assert_false(is_marked(old) || is_marked(new));
     end();
+}
+
+/* No block is black yet, and spans may still end: no mark may be set. */
+static void what_is_told_before_anything_is_marked_is_dropped(void **state)
+{
+    void **block = new_block();
+    assert_true(barrier_begin());
+    ga_gc_shade(block, NULL);
+    assert_false(is_marked(block));
+    barrier_end();
 }
 
 /* Of a cycle that was given up, and by a thread that has seen it too late. */
@@ -312,6 +322,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_overwritten_and_what_is_stored_is_marked),
         cmocka_unit_test(nothing_is_marked_while_nobody_marks),
+        cmocka_unit_test(what_is_told_before_anything_is_marked_is_dropped),
         cmocka_unit_test(late_words_mark_nothing),
         cmocka_unit_test(what_is_no_block_is_passed_over),
         cmocka_unit_test(ranges_are_told_before_and_after),

@@ -24,11 +24,13 @@
  * ga_gc_write alone. Either its thread reads `marking` as set, and shades what it has stored:
  * marked by when the stop has emptied the buffers, or still in the thread's hands, if that was
  * stopped between the two. Or it reads it as not set. `marking` was stored, then all threads passed
- * a barrier, then the first block was looked at; a thread stores first, and reads afterwards: one
- * that reads the old value has its store done before the barrier, and the marker finds it.
+ * a barrier, then mheap_marks.marking was set, and the first block became black; a thread stores
+ * first, and reads afterwards: one that reads the old value has its store done before the barrier,
+ * and the marker finds it.
  *
- * A block that is handed out while marking goes on is marked, and what is stored in it told, as of
- * a black one; its bytes are zero before.
+ * A block that is handed out once mheap_marks.marking is set is black, though nobody looks at it:
+ * its bytes are zero, and what is stored in it is told from the first on, since `marking` came
+ * before. What is told between the two is dropped: no block is black yet.
  *
  * What is copied is in the thread's hands only as a place and a length. So it is copied and shaded
  * with the buffer's lock held, which the stop takes first: no thread is stopped between the two.
@@ -42,11 +44,12 @@
  *
  * Invariants: (1). A block comes into a buffer at most once in a cycle, since it is marked before:
  * so buffers can't outgrow the heap. One that found no memory to be emptied into is `lost`: then
- * the stop marks all anew. No mark is set unless `marking` is, which with a buffer's lock held is
- * sure up to the stop. Locking: a thread's buffer has a lock; several threads may have to share
- * one. Inside of it that of the list, inside of that the metadata's. In a stop the collector holds
- * them all, so that no thread is amid a change. Fork: no marking is under way then. Signals: not
- * from a handler.
+ * the stop marks all anew. No mark is set unless mheap_marks.marking is, which doesn't change while
+ * a buffer's lock is held.
+ * Locking: a thread's buffer has a lock; several threads may have to share one. Inside of it that
+ * of the list, inside of that the metadata's. In a stop, and to begin and end marking, the
+ * collector holds them all, so that no thread is amid a change. Fork: no marking is under way then.
+ * Signals: not from a handler.
  */
 #include <string.h>
 
@@ -83,11 +86,6 @@ bool barrier_enable(unsigned *marking)
     barrier.marking = marking;
     gc_barriers = barrier.buffers != NULL;
     return gc_barriers;
-}
-
-static bool is_marking(void)
-{
-    return __atomic_load_n(barrier.marking, __ATOMIC_RELAXED) != 0;
 }
 
 /* --- In the program's threads --- */
@@ -134,7 +132,7 @@ static bool needs_mark(uintptr_t word)
 /* The buffer's lock held. */
 static void shade(struct buffer *buffer, uintptr_t word)
 {
-    if (!needs_mark(word) || !is_marking() || !mark_claim(word))
+    if (!needs_mark(word) || !mheap_marks.marking || !mark_claim(word))
         return;
     if (buffer->count == BUFFER_WORDS)
         hand_over(buffer);
@@ -156,7 +154,7 @@ void barrier_shade(uintptr_t old, uintptr_t new)
 static void shade_range(struct buffer *buffer, const void *start, size_t size)
 {
     uintptr_t at = round_up((uintptr_t)start, sizeof(uint32_t)), end = (uintptr_t)start + size;
-    if (!is_marking())
+    if (!mheap_marks.marking)
         return;
     for (; at + sizeof(uintptr_t) <= end; at += sizeof(uint32_t)) {
         uintptr_t word;
@@ -177,7 +175,6 @@ void barrier_copy(void *to, const void *from, size_t size)
     lock_acquire(&buffer->lock);
     shade_range(buffer, to, size);
     memmove(to, from, size);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the look at `marking` comes after it */
     shade_range(buffer, to, size);
     lock_release(&buffer->lock);
 }
@@ -198,7 +195,6 @@ static void shade_moved(const void *block, size_t size)
 
 void barrier_resize_end(const void *block, size_t size)
 {
-    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the look at `marking` comes after the moving */
     if (gc_barriers && block)
         shade_moved(block, size);
     atomic_fetch_sub_explicit(&barrier.resizing, 1, memory_order_relaxed);

@@ -289,9 +289,11 @@ static enum cycle_end run_told(struct cycle *cycle, const atomic_bool *yield)
 {
     cycle->way = WAY_BARRIERS;
     cycle->beside = os_nanotime();
-    set_marking(true);
-    if (barrier_begin() && barrier_mark_beside(yield))
-        return stop_and_mark(cycle, false) ? CYCLE_DONE : CYCLE_FAILED;
+    if (barrier_begin()) {
+        set_marking(true); /* not before: what is handed out from now on is looked at no more */
+        if (barrier_mark_beside(yield))
+            return stop_and_mark(cycle, false) ? CYCLE_DONE : CYCLE_FAILED;
+    }
     barrier_end();
     set_marking(false);
     return atomic_load_explicit(yield, memory_order_relaxed) ? CYCLE_YIELDED : CYCLE_FAILED;

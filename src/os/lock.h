@@ -27,7 +27,8 @@
  * what is attached to blocks -> the barriers' buffers (fork and a stop take all, in order) -> their
  * list -> who is told of phases, types -> caches registry -> src/hardened's: large blocks, a class
  * (fork takes more than one, in order), sampled blocks, spare structs -> a central (fork and the
- * collector take more than one, in order of class) -> the page heap -> metadata -> blocking regions.
+ * collector take more than one, in order of class) -> the page heap -> metadata -> blocking
+ * regions.
  */
 #ifndef GOALLOC_LOCK_H
 #define GOALLOC_LOCK_H

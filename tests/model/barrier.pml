@@ -7,13 +7,14 @@
  *
  * Block 1 lies in a slot at first, block 2 in a register alone. It checks that after the stop all that
  * slots and registers hold is marked. With OWN each thread writes to a slot of its own, as threads with
- * locks would, and it checks too that what was in a slot when marking began, and nobody was amid a copy,
- * was marked before registers were looked at, or was just being told.
+ * locks would, and it checks too that what was in a slot when marking began was marked before registers
+ * were looked at, or was just being told.
  *
  * BREAK_NEW: what is stored isn't told. BREAK_OLD: what is overwritten isn't; only
  * with OWN that is a mistake. BREAK_BARRIER: marking
  * begins without a barrier in all threads. BREAK_ORDER: `marking` is read before the store. BREAK_COPY:
- * the stop may come between a copy and its telling. BREAK_FLUSH: the stop doesn't empty the buffers.
+ * the stop may come between a copy and its telling. BREAK_FLUSH: the stop doesn't empty the buffers. BREAK_BLACK: what is
+ * handed out is marked before writes are told.
  */
 #ifndef OPERATIONS
 #define OPERATIONS 2
@@ -21,17 +22,20 @@
 #ifndef THREADS
 #define THREADS 2
 #endif
-#define SLOTS  2
+#define SLOTS  3                         /* the last is in a block that is handed out on the way */
+#define OLD    2
 #define BLOCKS 3                         /* 0 is none */
 #define NONE   7
 
 byte memory[SLOTS];
 byte stored_where[THREADS], stored_what[THREADS];    /* one store under way, or NONE */
 byte register_of[THREADS], old_of[THREADS], new_of[THREADS]; /* what the stop finds of a thread */
-bool copying[THREADS], locked[THREADS];  /* amid a copy, and the stop waits for it */
+bool locked[THREADS];                    /* amid a copy, for which a stop waits */
 bool told[BLOCKS];                       /* in some buffer */
 bool marked[BLOCKS], at_first[BLOCKS];
 bool marking, stopped;
+bool blackens;                           /* what is handed out is marked, and not looked at */
+bool handed_out, born_black;
 
 inline settle(t)
 {
@@ -68,29 +72,31 @@ inline store(t, where, what)
     }
 }
 
-inline tell(what)
+/* With a lock held, to take which settles all stores; `blackens` changes with all of them held. */
+inline tell(t, what)
 {
     d_step {
+        settle(t);
         if
-        :: what != 0 && !marked[what] -> told[what] = true
+        :: what != 0 && !marked[what] && blackens -> told[what] = true
         :: else
         fi
     }
 }
 
-inline tell_old(block)
+inline tell_old(t, block)
 {
 #ifndef BREAK_OLD
-    tell(block)
+    tell(t, block)
 #else
     skip
 #endif
 }
 
-inline tell_new(block)
+inline tell_new(t, block)
 {
 #ifndef BREAK_NEW
-    tell(block)
+    tell(t, block)
 #else
     skip
 #endif
@@ -109,33 +115,23 @@ inline write(t, place, is_set)
     is_set = marking;
 #endif
     if
-    :: is_set -> tell_old(old_of[t]); tell_new(new_of[t])
+    :: is_set -> tell_old(t, old_of[t]); tell_new(t, new_of[t])
     :: else
     fi;
     d_step { old_of[t] = 0; new_of[t] = 0 }
 }
 
 /* ga_gc_write_range: the stop finds nothing of what is moved. */
-inline copy(t, source, target, is_set, moved)
+inline copy(t, source, target, moved)
 {
-    copying[t] = true;
 #ifndef BREAK_COPY
     locked[t] = true;
 #endif
-    is_set = marking;
     load(t, target, moved);
-    if
-    :: is_set -> tell_old(moved)
-    :: else
-    fi;
+    tell_old(t, moved);
     load(t, source, moved);
     store(t, target, moved);
-    is_set = marking;
-    if
-    :: is_set -> tell_new(moved)
-    :: else
-    fi;
-    copying[t] = false;
+    tell_new(t, moved);
     locked[t] = false
 }
 
@@ -155,9 +151,13 @@ proctype thread(byte t)
         other = 1 - slot;
         if
         :: write(t, slot, is_set)
-        :: copy(t, other, slot, is_set, value)
+        :: copy(t, other, slot, value)
         :: load(t, slot, register_of[t])
         :: register_of[t] = 0
+        :: t == 0 && !handed_out ->
+            d_step { settle(t); handed_out = true; born_black = blackens };
+            write(t, 2, is_set);
+            register_of[t] = 0
         fi;
         d_step { value = 0; is_set = false }
     }
@@ -206,7 +206,9 @@ inline stop_and_check()
             marked[new_of[i]] = true
         }
         marked[0] = true;
-        for (i : 0 .. SLOTS - 1) { assert(marked[memory[i]]) }
+        for (i : 0 .. OLD - 1) { assert(marked[memory[i]]) }
+        assert(!born_black || marked[memory[2]]);
+        blackens = false;
         marking = false;
         stopped = false
     }
@@ -215,18 +217,19 @@ inline stop_and_check()
 proctype marker()
 {
     byte i, b;
-    marking = true;
-    atomic {
-#ifndef BREAK_BARRIER
-        settle_all(i);
+#ifdef BREAK_BLACK
+    blackens = true;
 #endif
-        if
-        :: !copying[0] && !copying[THREADS - 1] ->
-            at_first[memory[0]] = true;
-            at_first[memory[1]] = true;
-            at_first[0] = false
-        :: else                          /* what is overwritten by one that began before isn't told */
-        fi
+    marking = true;
+#ifndef BREAK_BARRIER
+    atomic { settle_all(i) };
+#endif
+    atomic {
+        !locked[0] && !locked[THREADS - 1];
+        blackens = true;
+        at_first[memory[0]] = true;
+        at_first[memory[1]] = true;
+        at_first[0] = false
     };
     marked[memory[0]] = true;
     marked[memory[1]] = true;

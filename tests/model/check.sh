@@ -68,5 +68,6 @@ expect 1 barrier -DBREAK_BARRIER
 expect 1 barrier -DBREAK_ORDER
 expect 1 barrier -DBREAK_COPY
 expect 1 barrier -DBREAK_FLUSH
+expect 1 barrier -DBREAK_BLACK
 
 [ "$failures" -eq 0 ]
