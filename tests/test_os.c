@@ -3,13 +3,17 @@
 #include "support/test.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "os/fault.h"
 #include "os/lock.h"
 #include "os/os.h"
+#include "os/proc.h"
 #include "os/report.h"
 
 #define SIZE ((size_t)1 << 20)
@@ -552,6 +556,65 @@ static void files_that_are_missing_limit_nothing(void **state)
     assert_int_equal(text[7], '\0');
 }
 
+/* --- Copies --- */
+
+struct meeting { /* in shared memory */
+    atomic_bool begun, go;
+    int seen, open_files;
+};
+static volatile int mine;
+
+static int count_open_files(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 256; fd++)
+        count += fcntl(fd, F_GETFD) != -1;
+    return count;
+}
+
+static void look(void *context)
+{
+    struct meeting *meeting = context;
+    while (!atomic_load(&meeting->go))
+        os_yield();
+    meeting->seen = mine;
+    meeting->open_files = count_open_files();
+    mine = 3;
+}
+
+static void a_copy_sees_memory_as_it_was(void **state)
+{
+    struct meeting *meeting = os_map_shared(SIZE);
+    assert_non_null(meeting);
+    mine = 1;
+    meeting->open_files = -1;
+    long copy = os_copy_start(look, meeting, &meeting->begun);
+    assert_true(copy > 0 && meeting->begun);
+    mine = 2;
+    assert_false(os_copy_has_ended(copy));
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+    atomic_store(&meeting->go, true);
+    while (!os_copy_has_ended(copy))
+        os_yield();
+    assert_int_equal(meeting->seen, 1);
+    assert_int_equal(mine, 2);
+    assert_int_equal(meeting->open_files, 0);
+    assert_true(count_open_files() >= 3);
+    os_unmap((uintptr_t)meeting, SIZE);
+}
+
+static void a_copy_may_be_killed(void **state)
+{
+    struct meeting *meeting = os_map_shared(SIZE);
+    long copy = os_copy_start(look, meeting, &meeting->begun);
+    assert_true(copy > 0);
+    os_copy_kill(copy);
+    assert_int_equal(kill((pid_t)copy, 0), -1);
+    assert_int_equal(errno, ESRCH);
+    os_unmap((uintptr_t)meeting, SIZE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -579,6 +642,8 @@ int main(void)
         cmocka_unit_test(version_1_has_a_hierarchy_for_memory),
         cmocka_unit_test(what_runs_on_the_machine_is_counted),
         cmocka_unit_test(files_that_are_missing_limit_nothing),
+        cmocka_unit_test(a_copy_sees_memory_as_it_was),
+        cmocka_unit_test(a_copy_may_be_killed),
 #ifdef GOALLOC_DEBUG
         cmocka_unit_test(the_chosen_call_fails_and_no_other),
         cmocka_unit_test(all_calls_from_the_chosen_one_fail),

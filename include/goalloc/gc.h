@@ -26,6 +26,14 @@ extern "C" {
  * under a sanitizer or valgrind, or EBUSY in a process that runs under
  * GOALLOC=gc=audit or leaks, which it doesn't end. */
 int ga_gc_enable(void);
+/*
+ * The same for a program that tells which pointers it writes, by ga_gc_write below, so that the
+ * kernel needn't track its writes. Then only blocks of ga_gc_malloc and its kin are collected that
+ * were made after this call. Those of malloc, which anybody may write to as ever, are kept until
+ * they are freed; what they point to is kept too.
+ * 0; or -1 as above, EBUSY also where the collector is on already in another way.
+ */
+int ga_gc_enable_barriers(void);
 /* No cycle begins of itself until ga_gc_enable is called again. */
 void ga_gc_disable(void);
 /* A full cycle: what is out of reach at the call is freed on return. 0; or -1 where there's no
@@ -79,6 +87,33 @@ static inline void ga_gc_keep_alive(const void *block)
 {
     __asm__ volatile("" : : "r"(block) : "memory");
 }
+
+/* --- Telling what is written --- */
+
+extern unsigned ga_gc_marking; /* the library's: not 0 while writes have to be told */
+void ga_gc_shade(const void *old, const void *pointer); /* ga_gc_write's */
+typedef const void *ga_gc_slot __attribute__((__may_alias__));
+
+/*
+ * *slot = pointer, for a program that has called ga_gc_enable_barriers. A pointer to a block is
+ * stored in a block of ga_gc_malloc or ga_gc_malloc_typed by this call, or by ga_gc_write_range;
+ * also the first one in a new block. Elsewhere, on stacks, in static data and in malloc's blocks,
+ * pointers are stored as ever, and also those to no block: NULL, to static data. Who breaks this
+ * rule loses blocks that are in use. It costs two loads and a branch, also where writes need not be
+ * told. Not from a signal handler.
+ *
+ * The order matters: the pointer is stored first, then ga_gc_marking is read.
+ */
+static inline void ga_gc_write(void *slot, const void *pointer)
+{
+    const void *old = __atomic_load_n((ga_gc_slot *)slot, __ATOMIC_RELAXED);
+    __atomic_store_n((ga_gc_slot *)slot, pointer, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (__builtin_expect(__atomic_load_n(&ga_gc_marking, __ATOMIC_RELAXED) != 0, 0))
+        ga_gc_shade(old, pointer);
+}
+/* memmove of `size` bytes that may hold pointers, to a block of which the same is true. */
+void ga_gc_write_range(void *to, const void *from, size_t size);
 
 /* --- Waiting --- */
 
@@ -152,6 +187,12 @@ struct ga_gc_stats {
     size_t stopped_ns; /* the world was stopped for, by all cycles */
     size_t longest_stop_ns;
     size_t false_frees; /* audit: blocks it would have freed, and that the program used after all */
+    /* Cycles by how they marked: beside the program, whose writes the kernel tracked; in a copy of
+     * the process; beside a program that told what it wrote (ga_gc_write); in one long stop. */
+    size_t tracked;
+    size_t snapshots;
+    size_t by_barriers;
+    size_t in_stops;
 };
 /* `size` is sizeof(struct ga_gc_stats): an older program gets the fields that it knows. */
 void ga_gc_stats(struct ga_gc_stats *out, size_t size);

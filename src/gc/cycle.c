@@ -22,7 +22,8 @@
  * Invariants: nothing is freed unless the marking was complete; when a sweep ends no span waits to
  * be swept, and no mark bit is set; no marking begins before.
  * Locking: the collector's lock, taken by thread.c, is held while marking, and again for the sweep;
- * then, outermost first, the extra roots' lock, the registry of caches, all centrals, the heap.
+ * then, outermost first, the extra roots' lock, special.c's, the barriers', the registry of caches,
+ * all centrals, the heap.
  * Fork: between the two. The child's first cycle does the sweep that its parent had before it.
  */
 #include "../mcache/mcache.h"
@@ -30,6 +31,7 @@
 #include "../os/lock.h"
 #include "../os/os.h"
 #include "../os/proc.h"
+#include "barrier.h"
 #include "internal.h"
 
 size_t heap_bytes(void)
@@ -51,20 +53,22 @@ static uintptr_t heap_end(void)
 
 /* --- Locks --- */
 
-static void acquire_all(void)
+void acquire_all(void)
 {
     lock_acquire(&roots_lock);
     lock_acquire(&special_lock);
+    barrier_acquire_all();
     mcache_acquire_all();
     mcentral_acquire_all();
     mheap_acquire_all();
 }
 
-static void release_all(void)
+void release_all(void)
 {
     mheap_release_all();
     mcentral_release_all();
     mcache_release_all();
+    barrier_release_all();
     lock_release(&special_lock);
     lock_release(&roots_lock);
 }
@@ -138,21 +142,42 @@ static bool protect_stretch(uintptr_t start, uintptr_t end, void *tracker)
 }
 
 /* The world is stopped. false: the roots weren't to be had. */
-static bool mark_all(struct cycle *cycle, bool tracked)
+static bool mark_reachable(bool tracked)
 {
-    uint32_t round = mheap_marks.round + 1;
     struct rescan rescan = {.protect = false};
     mark_look();
-    mark_cached(round);
+    if (gc_barriers)
+        barrier_mark_stopped();
+    mark_cached(mheap_marks.round + 1);
     if (!roots_mark(true))
         return false;
     special_mark();
     if (tracked && !each_stretch(true, rescan_stretch, &rescan))
         return false;
     mark_drain();
+    return true;
+}
+
+/* Among these are objects in use; those were marked, and followed, before. */
+static void mark_in_hand(void)
+{
+    mcentral_visit_in_hand(mheap_marks.round + 1, mark_leaf, NULL);
+}
+
+bool cycle_mark_frozen(void)
+{
+    if (!mark_reachable(false))
+        return false;
+    mark_in_hand();
+    return true;
+}
+
+static bool mark_all(struct cycle *cycle, bool tracked)
+{
+    if (!mark_reachable(tracked))
+        return false;
     special_decide();
-    /* Among these are objects in use; those were marked, and followed, before. */
-    mcentral_visit_in_hand(round, mark_leaf, NULL);
+    mark_in_hand();
     cycle->root_bytes = roots_bytes();
     cycle->scanned = mark_scanned();
     return true;
@@ -180,10 +205,12 @@ static bool stop_and_mark(struct cycle *cycle, bool tracked)
         complete = mark_or_undo(cycle, tracked);
         os_keep_pagemap(false);
         GA_STORE_ANY(mheap_marks.marking, false);
+        barrier_end();
         resume_world();
     } else {
         mark_undo();
         GA_STORE_ANY(mheap_marks.marking, false);
+        barrier_end();
     }
     cycle->resumed = os_nanotime();
     release_all();
@@ -192,7 +219,7 @@ static bool stop_and_mark(struct cycle *cycle, bool tracked)
 
 /* --- Beside the program --- */
 
-static void set_marking(bool marking)
+void set_marking(bool marking)
 {
     acquire_all();
     GA_STORE_ANY(mheap_marks.marking, marking);
@@ -257,15 +284,48 @@ static bool begin_tracking(struct os_tracker *tracker)
     return false;
 }
 
-/* Where writes can't be tracked the world is stopped for all of it. */
-static enum cycle_end run_marking(struct cycle *cycle, enum gc_mode mode, const atomic_bool *yield)
+/* Beside a program that tells what it writes. */
+static enum cycle_end run_told(struct cycle *cycle, const atomic_bool *yield)
+{
+    cycle->way = WAY_BARRIERS;
+    cycle->beside = os_nanotime();
+    if (barrier_begin()) {
+        set_marking(true); /* not before: what is handed out from now on is looked at no more */
+        if (barrier_mark_beside(yield))
+            return stop_and_mark(cycle, false) ? CYCLE_DONE : CYCLE_FAILED;
+    }
+    barrier_end();
+    set_marking(false);
+    return atomic_load_explicit(yield, memory_order_relaxed) ? CYCLE_YIELDED : CYCLE_FAILED;
+}
+
+static enum cycle_end run_tracked(struct cycle *cycle, const atomic_bool *yield)
 {
     struct os_tracker tracker;
-    if (mode == GC_COLLECT && options.gc_track && begin_tracking(&tracker)) {
-        enum cycle_end end = run_beside(cycle, &tracker, yield);
-        if (end != CYCLE_FAILED)
-            return end;
-    }
+    cycle->way = WAY_TRACKED;
+    return begin_tracking(&tracker) ? run_beside(cycle, &tracker, yield) : CYCLE_FAILED;
+}
+
+/* The ways to mark while the program runs, the best first. */
+static enum cycle_end run_concurrent(struct cycle *cycle, const atomic_bool *yield)
+{
+    enum cycle_end end = CYCLE_FAILED;
+    if (gc_barriers)
+        return run_told(cycle, yield);
+    if (options.gc_track == GC_TRACK_ON)
+        end = run_tracked(cycle, yield);
+    if (end == CYCLE_FAILED && options.gc_track != GC_TRACK_STOP)
+        end = snapshot_run(cycle, yield);
+    return end;
+}
+
+/* Where none of these is to be had the world is stopped for all of it. */
+static enum cycle_end run_marking(struct cycle *cycle, enum gc_mode mode, const atomic_bool *yield)
+{
+    enum cycle_end end = mode == GC_COLLECT ? run_concurrent(cycle, yield) : CYCLE_FAILED;
+    if (end != CYCLE_FAILED)
+        return end;
+    cycle->way = WAY_STOPPED;
     cycle->beside = os_nanotime();
     mark_begin();
     return stop_and_mark(cycle, false) ? CYCLE_DONE : CYCLE_FAILED;

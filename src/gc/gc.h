@@ -14,8 +14,9 @@
 extern GA_HIDDEN bool gc_on; /* relaxed; set once */
 
 /* Switches the collector on. From the library's constructor for modes that want every free to be
- * seen; gc=collect also later. false: no memory. */
-bool gc_enable(enum gc_mode mode);
+ * seen; gc=collect also later, and with `told`, a word of the program's, for one that tells what it
+ * writes (barrier.h). false: no memory. */
+bool gc_enable(enum gc_mode mode, unsigned *told);
 /* GOGC's text, or NULL. */
 void gc_configure(const char *gogc);
 
@@ -44,8 +45,18 @@ void gc_remove_root(uintptr_t start, uintptr_t end);
  * `argument`, are what it has of roots. */
 void *gc_blocking(void *(*call)(void *), void *argument);
 
+/* How a cycle has marked. */
+enum gc_way {
+    WAY_STOPPED,  /* in one stop */
+    WAY_TRACKED,  /* beside the program, by the kernel's tracking of writes */
+    WAY_SNAPSHOT, /* in a copy of the process */
+    WAY_BARRIERS, /* beside a program that tells what it writes */
+    WAYS
+};
+
 struct gc_stats {
     size_t cycles, abandoned;
+    size_t ways[WAYS];                 /* cycles by how they marked */
     size_t live_bytes, live_objects;   /* reached by the last cycle */
     size_t freed_bytes, freed_objects; /* by all cycles; in other modes: would have been */
     size_t goal;                       /* of the next cycle */

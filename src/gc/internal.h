@@ -5,6 +5,8 @@
  * pacer.c   when to collect: pure functions
  * thread.c  the collector's thread, requests, the process's fork and end
  * cycle.c   one cycle from its beginning to the end of its sweep
+ * snapshot.c marking in a copy of the process
+ * barrier.c marking beside a program that tells what it writes
  * stop.c    stopping the world
  * blocking.c threads that needn't be stopped
  * roots.c   where pointers may be
@@ -87,6 +89,10 @@ void mark_behind(uintptr_t address);
 void mark_alone(uintptr_t address);
 bool mark_reached(uintptr_t address);
 bool mark_is_dead(uintptr_t address);
+/* In any thread while marking goes on: marks it; whether it wasn't before. Then it has to be given
+ * to the marker, which looks inside. */
+bool mark_claim(uintptr_t address);
+void mark_claimed(uintptr_t address);
 /* A word that was found in the heap. */
 void mark_heap_word(uintptr_t word);
 /* Marks an object, and doesn't look inside. */
@@ -97,8 +103,14 @@ void mark_drain(void);
 bool mark_drain_beside(const atomic_bool *give_up);
 /* Scans what is marked in [start, end) again; adds to *bytes. */
 void mark_rescan(uintptr_t start, uintptr_t end, void *bytes);
+/* What is marked in a span is looked at again; all that is in use in it is marked, and looked at.
+ */
+void mark_again(size_t first_page);
+void mark_in_use(size_t first_page);
 /* Clears every mark bit. */
 void mark_undo(void);
+/* Every span in use; the heap's lock is held. */
+void each_span(void (*visit)(size_t first_page));
 size_t mark_scanned(void); /* bytes looked at since mark_begin */
 
 /* --- types.c, typed.c --- */
@@ -113,6 +125,9 @@ bool roots_prepare(void);
 /* Marks from everything outside of the heap. With the world stopped and all locks held, or beside
  * the program, as it is just now. false: the kernel won't say what there is. */
 bool roots_mark(bool stopped);
+/* The program's own roots alone, some of which may be shared with other processes; whether there
+ * are any. The world is stopped. */
+bool roots_mark_added(void);
 size_t roots_bytes(void);
 /* The stack of the collector's thread: only [from, end) is a root. */
 void roots_set_own_stack(uintptr_t start, uintptr_t from, uintptr_t end);
@@ -127,6 +142,12 @@ extern struct lock special_lock;
  * followed, which blocks are out of reach. */
 void special_mark(void);
 void special_decide(void);
+/* The same by the marks of a snapshot: before it is taken; in the copy, whether something hangs on
+ * what the program reads without asking; afterwards, in place of special_decide. false: it must be
+ * found out in a stop. */
+void special_snapshot(void);
+bool special_has_open_link(void);
+bool special_decide_later(void);
 /* Sees that what is ready is run. */
 void special_run(void);
 void special_reset_in_child(void);
@@ -153,6 +174,7 @@ enum cycle_end {
 
 struct cycle {
     bool asked; /* for, by the program */
+    enum gc_way way;
     /* Times: the beginning; marking beside the program begins; the world is to stop, has stopped,
      * goes on; the end of the sweep. */
     uint64_t began, beside, stopping, stopped, resumed, swept;
@@ -164,6 +186,36 @@ struct cycle {
 enum cycle_end cycle_mark(struct cycle *cycle, enum gc_mode mode, const atomic_bool *yield);
 void cycle_sweep(struct cycle *cycle, enum gc_mode mode);
 size_t heap_bytes(void);
+
+/* For the ways of marking. Every lock that a stop needs, or a change of what is being marked. */
+void acquire_all(void);
+void release_all(void);
+/* From now on what is handed out is marked; or: no longer, and every mark is cleared. */
+void set_marking(bool marking);
+/* Marks what is in reach, where nothing moves and nobody holds a lock in the way. false: the roots
+ * weren't to be had. */
+bool cycle_mark_frozen(void);
+
+/* --- snapshot.c --- */
+
+/* CYCLE_FAILED: nothing was marked, the world may be stopped for it. */
+enum cycle_end snapshot_run(struct cycle *cycle, const atomic_bool *yield);
+
+/* --- barrier.c --- */
+
+/* From now on the program tells; no longer. false: the threads couldn't be brought to it. */
+bool barrier_begin(void);
+void barrier_end(void);
+/* Beside the program, in between. false: given up, or the roots weren't to be had. */
+bool barrier_mark_beside(const atomic_bool *yield);
+/* In the stop: what was told, and malloc's blocks, which nobody tells of. */
+void barrier_mark_stopped(void);
+/* Its locks: outside of the allocator's, inside of special_lock. */
+void barrier_acquire_all(void);
+void barrier_release_all(void);
+void barrier_lock_for_fork(void);
+void barrier_unlock_after_fork(void);
+void barrier_reset_in_child(void);
 
 /* --- report.c --- */
 void report_cycle(const struct cycle *cycle, const struct gc_pacer *pacer, unsigned number);

@@ -222,7 +222,7 @@ static struct found find_object(uintptr_t address)
 
 static bool is_marked(struct found found)
 {
-    return marks_of(found.span->page)->mark[found.index / 64] >> found.index % 64 & 1;
+    return marks_read(marks_of(found.span->page), found.index / 64) >> found.index % 64 & 1;
 }
 
 bool mark_reached(uintptr_t address)
@@ -244,6 +244,23 @@ void mark_alone(uintptr_t address)
     struct span_marks *marks = marks_of(found.span->page);
     marks->mark[found.index / 64] |= UINT64_C(1) << found.index % 64;
     marks->scan[found.index / 64] |= UINT64_C(1) << found.index % 64;
+}
+
+bool mark_claim(uintptr_t address)
+{
+    struct found found = find_object(address);
+    if (!found.span)
+        return false;
+    uint64_t *word = &marks_of(found.span->page)->mark[found.index / 64];
+    uint64_t bit = UINT64_C(1) << found.index % 64;
+    return !(__atomic_fetch_or(word, bit, __ATOMIC_RELAXED) & bit);
+}
+
+void mark_claimed(uintptr_t address)
+{
+    const struct span *span = mheap_span_of((const void *)address);
+    if (span)
+        enqueue(span->page);
 }
 
 /* --- Looking at words --- */
@@ -349,7 +366,7 @@ void mark_behind(uintptr_t address)
 
 static void scan_large(const struct span *span, struct span_marks *marks)
 {
-    if (!(marks->mark[0] & ~marks->scan[0] & 1))
+    if (!(marks_read(marks, 0) & ~marks->scan[0] & 1))
         return;
     marks->scan[0] |= 1;
     scan_object(span, span_address(span), (size_t)span->pages << HEAP_PAGE_SHIFT);
@@ -371,7 +388,7 @@ static void fetch_objects(size_t first_page)
         return;
     size_t fetched = span->size < GA_CACHE_LINE ? span->size : GA_CACHE_LINE;
     for (unsigned i = 0; i < words_of(span); i++)
-        for (uint64_t fresh = marks->mark[i] & ~marks->scan[i]; fresh; fresh &= fresh - 1) {
+        for (uint64_t fresh = marks_read(marks, i) & ~marks->scan[i]; fresh; fresh &= fresh - 1) {
             size_t index = i * 64 + (unsigned)__builtin_ctzl(fresh);
             uintptr_t object = span_address(span) + index * span->size;
             GA_PREFETCH(object);
@@ -391,8 +408,9 @@ static void scan_span(size_t first_page)
         return;
     }
     for (unsigned i = 0; i < words_of(span); i++) {
-        uint64_t fresh = marks->mark[i] & ~marks->scan[i] & span->bits[i];
-        marks->scan[i] |= marks->mark[i];
+        uint64_t marked = marks_read(marks, i); /* once: others mark meanwhile */
+        uint64_t fresh = marked & ~marks->scan[i] & span->bits[i];
+        marks->scan[i] |= marked;
         for (; fresh; fresh &= fresh - 1) {
             size_t index = i * 64 + (unsigned)__builtin_ctzl(fresh);
             scan_object(span, span_address(span) + index * span->size, span->size);
@@ -433,8 +451,7 @@ bool mark_drain_beside(const atomic_bool *give_up)
     return true;
 }
 
-/* Every span in use; the heap's lock is held. */
-static void each_span(void (*visit)(size_t first_page))
+void each_span(void (*visit)(size_t first_page))
 {
     for (size_t page = marker.first_page; page < marker.first_page + marker.pages;) {
         const struct span *span = mheap_span_at(page);
@@ -449,9 +466,27 @@ static void enqueue_unscanned(size_t first_page)
     const struct span_marks *marks = marks_of(first_page);
     uint64_t unscanned = 0;
     for (unsigned i = 0; i < MARK_WORDS; i++)
-        unscanned |= marks->mark[i] & ~marks->scan[i];
+        unscanned |= marks_read(marks, i) & ~marks->scan[i];
     if (unscanned)
         enqueue(first_page);
+}
+
+void mark_again(size_t first_page)
+{
+    struct span_marks *marks = marks_of(first_page);
+    for (unsigned i = 0; i < MARK_WORDS; i++)
+        marks->scan[i] = 0;
+    enqueue(first_page);
+}
+
+void mark_in_use(size_t first_page)
+{
+    const struct span *span = mheap_span_at(first_page);
+    if (span->state == SPAN_LARGE)
+        marks_add(first_page, 0, 1);
+    for (unsigned i = 0; span->state == SPAN_SMALL && i < words_of(span); i++)
+        marks_add(first_page, i, __atomic_load_n(&span->bits[i], __ATOMIC_RELAXED));
+    mark_again(first_page);
 }
 
 void mark_drain(void)

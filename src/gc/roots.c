@@ -256,9 +256,15 @@ bool roots_mark(bool stopped)
     if (!os_each_mapping(visit_mapping, NULL))
         return false;
     mark_stack((const void *)roots.own_live.start, (const void *)roots.own_live.end);
+    roots_mark_added();
+    return true;
+}
+
+bool roots_mark_added(void)
+{
     for (size_t i = 0; i < roots.extra_count; i++)
         scan_stretch(roots.extra[i].start, roots.extra[i].end, NULL);
-    return true;
+    return roots.extra_count > 0;
 }
 
 size_t roots_bytes(void)

@@ -32,6 +32,7 @@
 struct special {
     struct special *next;
     uintptr_t block; /* 0: a weak pointer's, gone */
+    bool got;        /* a weak pointer's: the program asked for the block since the snapshot */
     struct special_action action;
 };
 
@@ -136,10 +137,11 @@ void special_detach_all(const void *block)
 }
 
 /* The block is decided about with the lock held: who has got it here holds it from then on. */
-void *special_weak_get(const struct special *weak)
+void *special_weak_get(struct special *weak)
 {
     lock_acquire(&special_lock);
     void *block = (void *)weak->block;
+    weak->got = true;
     lock_release(&special_lock);
     return block;
 }
@@ -225,6 +227,53 @@ void special_decide(void)
     each_attached(clear_weak);
     each_attached(decide);
     keep_ready();
+}
+
+/*
+ * By a snapshot. What was out of reach in it is still, unless a weak pointer has brought it back,
+ * or the program has read a link's word, of which nobody is told.
+ */
+static void forget_got(struct special **at)
+{
+    (*at)->got = false;
+}
+
+void special_snapshot(void)
+{
+    each_attached(forget_got);
+}
+
+static bool is_open(const struct special *node)
+{
+    uintptr_t word = (uintptr_t)node->action.argument;
+    return node->action.kind == SPECIAL_LINK && !mark_reached(node->block) && !mark_is_dead(word);
+}
+
+static bool is_back(const struct special *node)
+{
+    return node->action.kind == SPECIAL_WEAK && node->got && !mark_reached(node->block);
+}
+
+static bool is_any_attached(bool (*is)(const struct special *node))
+{
+    for (size_t i = 0; specials.buckets && i < BUCKETS; i++)
+        for (const struct special *node = specials.buckets[i]; node; node = node->next)
+            if (is(node))
+                return true;
+    return false;
+}
+
+bool special_has_open_link(void)
+{
+    return is_any_attached(is_open);
+}
+
+bool special_decide_later(void)
+{
+    if (is_any_attached(is_back))
+        return false;
+    special_decide();
+    return true;
 }
 
 /* --- The thread --- */

@@ -30,7 +30,7 @@ size_t special_detach(const void *block, enum special_kind kind);
 /* All of them: the program frees the block itself. */
 void special_detach_all(const void *block);
 /* Of SPECIAL_WEAK: the block, or NULL. */
-void *special_weak_get(const struct special *weak);
+void *special_weak_get(struct special *weak);
 void special_weak_drop(struct special *weak);
 
 #endif

@@ -25,6 +25,7 @@
 #include "../os/os.h"
 #include "../os/report.h"
 #include "../observe/provider.h"
+#include "barrier.h"
 #include "internal.h"
 
 bool gc_on;
@@ -108,6 +109,7 @@ static void account(const struct cycle *cycle)
             cycle->heap_marked > cycle->heap_before ? cycle->heap_marked - cycle->heap_before : 0,
     };
     stats->cycles++;
+    stats->ways[cycle->way]++;
     account_pause(pause);
     collector.scanned = cycle->scanned;
     collector.asked += cycle->asked;
@@ -376,17 +378,19 @@ static void read_pauses(uint64_t pauses[PAUSES_KEPT], uint64_t ends[PAUSES_KEPT]
 
 static const struct gc_provider provider = {read_figures, read_pauses};
 
-bool gc_enable(enum gc_mode mode)
+bool gc_enable(enum gc_mode mode, unsigned *told)
 {
     if (GA_LOAD_ANY(gc_on) || mode == GC_OFF)
         return GA_LOAD_ANY(gc_on) && mode == collector.mode;
     if (!mheap_marks_enable(mode == GC_AUDIT))
         return false;
+    if (mode == GC_COLLECT && told && !barrier_enable(told))
+        return false;
     if (mode == GC_AUDIT)
         mcache_give_up();
     size_classes_pad();
     collector.mode = mode;
-    bool stops = mode != GC_COLLECT || !options.gc_track;
+    bool stops = mode != GC_COLLECT || options.gc_track == GC_TRACK_STOP;
     gc_pacer_init(&collector.pacer, collector.percent, options.memory_limit, stops, os_nanotime());
     observe_provide_gc(&provider);
     set_pacer();
@@ -464,6 +468,7 @@ void gc_lock_for_fork(void)
     lock_freeze(&collector.settings);
     lock_freeze(&roots_lock);
     lock_freeze(&special_lock);
+    barrier_lock_for_fork();
     lock_freeze(&phases_lock);
     lock_freeze(&types_lock);
     lock_freeze(&blocking_lock);
@@ -474,6 +479,7 @@ void gc_unlock_after_fork(void)
     lock_thaw(&blocking_lock);
     lock_thaw(&types_lock);
     lock_thaw(&phases_lock);
+    barrier_unlock_after_fork();
     lock_thaw(&special_lock);
     lock_thaw(&roots_lock);
     lock_thaw(&collector.settings);
@@ -485,6 +491,7 @@ void gc_reset_in_child(void)
     blocking_reset_in_child();
     phases_reset_in_child();
     lock_reset(&types_lock);
+    barrier_reset_in_child();
     special_reset_in_child();
     lock_reset(&roots_lock);
     lock_reset(&collector.settings);

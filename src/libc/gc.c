@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../coro/coro.h"
+#include "../gc/barrier.h"
 #include "../gc/gc.h"
 #include "../gc/pacer.h"
 #include "../gc/phases.h"
@@ -25,23 +26,41 @@
 static int percent_when_on = 100; /* GOGC while the collector is disabled */
 static atomic_bool disabled;      /* relaxed: a switch of the program's */
 
-GA_EXPORT int ga_gc_enable(void)
+/* NULL, or the word that ga_gc_write reads. */
+unsigned *told_by_option(void)
 {
-    if (stand_in()) {
-        errno = ENOTSUP; /* a sanitizer or valgrind has the heap */
-        return -1;
-    }
-    if (options.gc == GC_AUDIT || options.gc == GC_LEAKS) {
-        errno = EBUSY;
-        return -1;
-    }
-    if (!gc_enable(GC_COLLECT)) {
-        errno = ENOMEM;
-        return -1;
-    }
+    return options.gc_track == GC_TRACK_BARRIER ? &ga_gc_marking : NULL;
+}
+
+static int refuse(int reason)
+{
+    errno = reason;
+    return -1;
+}
+
+static int enable(unsigned *told)
+{
+    if (stand_in())
+        return refuse(ENOTSUP); /* a sanitizer or valgrind has the heap */
+    if (options.gc == GC_AUDIT || options.gc == GC_LEAKS)
+        return refuse(EBUSY);
+    if (!gc_enable(GC_COLLECT, told))
+        return refuse(ENOMEM);
     if (atomic_exchange_explicit(&disabled, false, memory_order_relaxed))
         gc_set_percent(percent_when_on);
     return 0;
+}
+
+GA_EXPORT int ga_gc_enable(void)
+{
+    return enable(told_by_option());
+}
+
+GA_EXPORT int ga_gc_enable_barriers(void)
+{
+    if (gc_on && !gc_barriers)
+        return refuse(EBUSY); /* blocks that are written untold are there */
+    return enable(&ga_gc_marking);
 }
 
 GA_EXPORT void ga_gc_disable(void)
@@ -86,6 +105,8 @@ GA_INLINE void *zero_small(void *p, size_t size)
  * such a block keeps it only from outside of the heap. */
 GA_EXPORT void *ga_gc_malloc(size_t size)
 {
+    if (GA_UNLIKELY(gc_barriers))
+        return typed_malloc(size, 0);
     if (GA_UNLIKELY(!gc_on || size > SMALL_BYTE_MAX))
         return calloc(1, size);
     unsigned class = size_class_of(size ? size - size_class_padding : 0);
@@ -117,7 +138,7 @@ GA_EXPORT void *ga_gc_malloc_typed(size_t size, ga_gc_type number)
 
 GA_EXPORT void *ga_gc_realloc(void *block, size_t size)
 {
-    return realloc(block, size);
+    return !block && gc_barriers ? ga_gc_malloc(size) : realloc(block, size);
 }
 
 GA_EXPORT void ga_gc_free(void *block)
@@ -204,7 +225,7 @@ GA_EXPORT ga_gc_weak *ga_gc_weak_new(void *block)
 
 GA_EXPORT void *ga_gc_weak_get(const ga_gc_weak *weak)
 {
-    return special_weak_get((const struct special *)weak);
+    return special_weak_get((struct special *)(uintptr_t)weak);
 }
 
 GA_EXPORT void ga_gc_weak_free(ga_gc_weak *weak)
@@ -260,6 +281,10 @@ GA_EXPORT void ga_gc_stats(struct ga_gc_stats *out, size_t size)
         .stopped_ns = stats.stop_total,
         .longest_stop_ns = stats.stop_longest,
         .false_frees = stats.false_frees,
+        .tracked = stats.ways[WAY_TRACKED],
+        .snapshots = stats.ways[WAY_SNAPSHOT],
+        .by_barriers = stats.ways[WAY_BARRIERS],
+        .in_stops = stats.ways[WAY_STOPPED],
     };
     memset(out, 0, size);
     memcpy(out, &now, size < sizeof(now) ? size : sizeof(now));

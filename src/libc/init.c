@@ -57,7 +57,7 @@ GA_COLD static void start_collector(char **environment)
         return;
     }
     gc_configure(find_environment(environment, "GOGC"));
-    if (!gc_enable((enum gc_mode)options.gc))
+    if (!gc_enable((enum gc_mode)options.gc, told_by_option()))
         report_line("gc: no memory for its tables; nothing will be collected");
 }
 

@@ -10,7 +10,7 @@
  * bad_pointer.c what a bad pointer is told
  * noscan.c      blocks without pointers, which only a collector tells from others
  * typed.c       blocks whose pointers lie where a type says, the same
- * gc.c          the collector's ga_gc_* calls
+ * gc.c          the collector's ga_gc_* calls; barrier.c: those that tell what is written
  * unwind_*.c    who called
  * stand_in.c    who serves where a sanitizer or valgrind has come; memcheck.c: under the latter
  * init.c        the library's constructor and destructor
@@ -128,6 +128,11 @@ GA_INLINE bool is_typed(const struct span *span)
 void *typed_malloc(size_t size, uint32_t type);
 /* p lies in a span of one or several such blocks. */
 void *typed_realloc(struct span *span, void *p, size_t size);
+
+/* --- gc.c --- */
+
+/* What gc_enable is given by the options alone: NULL, or the word that ga_gc_write reads. */
+unsigned *told_by_option(void);
 
 /* After a slow path, with no lock held. */
 void after_slow_path(void);

@@ -13,6 +13,7 @@
  */
 #include <string.h>
 
+#include "../gc/barrier.h"
 #include "../gc/types.h"
 #include "../mcentral/mcentral.h"
 #include "../scavenger/scavenger.h"
@@ -59,7 +60,18 @@ void *typed_malloc(size_t size, uint32_t type)
 static void *copy_to_new(const void *p, size_t old, size_t size, uint32_t type)
 {
     void *new = typed_malloc(size, type);
-    return new ? memcpy(new, p, old < size ? old : size) : NULL;
+    if (new)
+        barrier_copy(new, p, old < size ? old : size);
+    return new;
+}
+
+/* Where it grows it may move, without our copying it. */
+static void *resize_large(void *p, size_t size, size_t old)
+{
+    barrier_resize_begin();
+    void *resized = realloc_large(p, size);
+    barrier_resize_end(resized, old < size ? old : size);
+    return resized;
 }
 
 static void *realloc_typed_large(struct span *span, void *p, size_t size)
@@ -68,7 +80,7 @@ static void *realloc_typed_large(struct span *span, void *p, size_t size)
     if ((uintptr_t)p != span_address(span))
         bad_pointer(p, "realloc");
     if (size >= GROWING_MIN || size >= old / 2) {
-        char *resized = realloc_large(p, size);
+        char *resized = resize_large(p, size, old);
         size_t now = resized ? malloc_usable_size(resized) : 0;
         if (now > old)
             memset(resized + old, 0, now - old);
@@ -93,10 +105,11 @@ void *typed_realloc(struct span *span, void *p, size_t size)
         return p;
     /* What was written behind the block's end has hit its tag: it has no type any more. */
     uint32_t type = type_of_tag(*tag_of(p, span->size), (uintptr_t)p);
-    void *new = type ? copy_to_new(p, old, size, type) : malloc_inline(size);
+    bool apart = type || gc_barriers;
+    void *new = apart ? copy_to_new(p, old, size, type) : malloc_inline(size);
     if (!new)
         return size <= old ? p : NULL;
-    if (!type)
+    if (!apart)
         memcpy(new, p, old < size ? old : size);
     apart_free(span, p);
     return new;

@@ -87,6 +87,12 @@ GA_INLINE void marks_add(size_t first_page, unsigned word, uint64_t bits)
     __atomic_fetch_or(&marks_of(first_page)->mark[word], bits, __ATOMIC_RELAXED);
 }
 
+/* While others may be marking. */
+GA_INLINE uint64_t marks_read(const struct span_marks *marks, size_t word)
+{
+    return __atomic_load_n(&marks->mark[word], __ATOMIC_RELAXED);
+}
+
 GA_INLINE uint64_t *marks_doomed(size_t first_page)
 {
     return marks_arena(first_page)->doomed[first_page % ARENA_PAGES];

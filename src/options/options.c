@@ -15,7 +15,7 @@ struct options options = {
     .scavenge = true,
     .stack = UINT64_C(64) << 10,
     .memory_limit = UINT64_MAX,
-    .gc_track = true,
+    .gc_track = GC_TRACK_ON,
     .canaries = true,
     .guard_pages = true,
     .quarantine = true,
@@ -25,6 +25,8 @@ struct options options = {
 char options_report[OPTION_PATH_MAX];
 
 static const char *const gc_words[] = {"off", "audit", "leaks", "collect", NULL};
+
+static const char *const gc_track_words[] = {"stop", "barrier", NULL};
 
 static const char *const thp_words[] = {"auto", "always", "never", NULL};
 
@@ -39,8 +41,9 @@ const struct option options_table[] = {
      "count every block allocated and freed, which makes both slow (default off)", NULL},
     {"gc", OPTION_WORD, &options.gc,
      "what becomes of blocks out of reach: off, audit, leaks, collect (default off)", gc_words},
-    {"gc_track", OPTION_FLAG, &options.gc_track,
-     "collect beside the program, by the kernel's tracking of writes (default on)", NULL},
+    {"gc_track", OPTION_FLAG_OR_WORD, &options.gc_track,
+     "mark beside the program: by tracked writes, off: in a copy, stop, barrier (default on)",
+     gc_track_words},
     {"guard_pages", OPTION_FLAG, &options.guard_pages,
      "hardened: pages that trap around blocks above 32 KB (default on)", NULL},
     {"hardened", OPTION_FLAG, &options.hardened,

@@ -20,6 +20,14 @@ enum gc_mode {
     GC_COLLECT, /* free what is out of reach */
 };
 
+/* How it marks beside the program. In the order of the option's words. */
+enum gc_track {
+    GC_TRACK_OFF,     /* in a snapshot; where there's none, while the world is stopped */
+    GC_TRACK_ON,      /* by tracking writes; where that isn't to be had, as with off */
+    GC_TRACK_STOP,    /* not: while the world is stopped */
+    GC_TRACK_BARRIER, /* by what the program says it writes */
+};
+
 /* Huge pages of the kernel's, under the heap. In the order of the option's words. */
 enum option_thp {
     THP_AUTO,   /* as the system has it */
@@ -40,7 +48,7 @@ struct options {
     uint64_t schedtrace;   /* milliseconds between lines about the scheduler; 0: none */
     uint64_t memory_limit; /* bytes that the library should hold at most; UINT64_MAX: no limit */
     unsigned gc;           /* enum gc_mode */
-    bool gc_track;         /* mark beside the program, where the kernel can track writes */
+    unsigned gc_track;     /* enum gc_track */
     bool hardened;         /* src/hardened serves every malloc; what it does then: */
     bool canaries, guard_pages, quarantine, zero_on_free;
     bool report_json; /* reports of mistakes as JSON */

@@ -80,4 +80,16 @@ bool os_each_written(uintptr_t start, uintptr_t end, bool protect,
 /* Copies memory that may not be readable: how many bytes it got. */
 size_t os_copy_memory(void *to, uintptr_t from, size_t size);
 
+/* --- A copy of the process, in which memory stays as it is just now --- */
+
+/* Calls run(context) in it, with this thread for its only one, and ends it. What it writes is seen
+ * here only where it was mapped by os_map_shared, as `begun` is. On return it holds nothing of the
+ * program's. The copy's number; negative: refused. */
+long os_copy_start(void (*run)(void *context), void *context, atomic_bool *begun);
+/* Whether it is over; if so it isn't to be asked again. */
+bool os_copy_has_ended(long copy);
+void os_copy_kill(long copy); /* and sees its end */
+/* NULL: refused. os_unmap gives it back. */
+void *os_map_shared(size_t size);
+
 #endif

@@ -164,5 +164,6 @@ int main(int argc, char **argv)
     printf("%u cycles; %zu forks, %zu threads, %zu libraries, %zu mappings, %zu ids, %zu signals\n",
            cycles, (size_t)done[0], (size_t)done[1] * 4, (size_t)done[2], (size_t)done[3],
            (size_t)done[4], (size_t)done[5]);
+    expect_forced_way();
     return 0;
 }

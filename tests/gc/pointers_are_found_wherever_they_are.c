@@ -341,5 +341,6 @@ int main(int argc, char **argv)
         opened_libraries_count(argv[1]);
     threads_count();
     parked_stacks_count();
+    expect_forced_way();
     return 0;
 }

@@ -47,17 +47,50 @@ static unsigned below(struct world *w, unsigned n)
     return (unsigned)(random_next(&w->random) % n);
 }
 
+/* Writing edges. */
+#ifdef BARRIERS
+static void *new_memory(size_t size)
+{
+    return ga_gc_malloc(size);
+}
+
+static void set_edge(struct node *node, unsigned edge, struct node *to)
+{
+    ga_gc_write(&node->edges[edge], to);
+}
+
+static void copy_edges(struct node *to, const struct node *from)
+{
+    ga_gc_write_range(to->edges, from->edges, sizeof(to->edges));
+}
+#else
+static void *new_memory(size_t size)
+{
+    return malloc(size);
+}
+
+static void set_edge(struct node *node, unsigned edge, struct node *to)
+{
+    node->edges[edge] = to;
+}
+
+static void copy_edges(struct node *to, const struct node *from)
+{
+    memmove(to->edges, from->edges, sizeof(to->edges));
+}
+#endif
+
 __attribute__((noinline)) static struct node *make_node(struct world *w, int32_t id)
 {
     size_t size = sizeof(struct node) + below(w, 8) * below(w, 60);
     if (below(w, 500) == 0)
         size += below(w, 1 << 21);
-    struct node *node = malloc(size);
+    struct node *node = new_memory(size);
     node->magic = MAGIC ^ (uint64_t)id;
     node->id = id;
     node->size = (int32_t)size;
     for (unsigned i = 0; i < EDGES; i++)
-        node->edges[i] = NULL;
+        set_edge(node, i, NULL);
     memset(node + 1, 0x22, size - sizeof(*node));
     w->made++;
     return node;
@@ -116,7 +149,7 @@ static void grow(struct world *w)
         w->roots[root] = node;
         w->shadow.roots[root] = id;
     } else {
-        at->edges[edge] = node;
+        set_edge(at, edge, node);
         w->shadow.edges[from][edge] = id;
     }
 }
@@ -131,12 +164,22 @@ static void move(struct world *w)
     unsigned i = below(w, EDGES), k = below(w, EDGES);
     struct node *taken = a->edges[i];
     int32_t id = w->shadow.edges[from][i];
-    a->edges[i] = NULL;
+    set_edge(a, i, NULL);
     w->shadow.edges[from][i] = NONE;
     if (below(w, 4) == 0)
         free(malloc(below(w, 3000)));
-    b->edges[k] = taken;
+    set_edge(b, k, taken);
     w->shadow.edges[to][k] = id;
+}
+
+static void copy(struct world *w)
+{
+    int32_t from, to;
+    struct node *a = walk(w, &from), *b = walk(w, &to);
+    if (!a || !b)
+        return;
+    copy_edges(b, a);
+    memcpy(w->shadow.edges[to], w->shadow.edges[from], sizeof(w->shadow.edges[to]));
 }
 
 static void cut(struct world *w)
@@ -146,7 +189,7 @@ static void cut(struct world *w)
     unsigned edge = below(w, EDGES);
     if (!at)
         return;
-    at->edges[edge] = NULL;
+    set_edge(at, edge, NULL);
     w->shadow.edges[from][edge] = NONE;
 }
 
@@ -188,8 +231,10 @@ static void *mutate(void *argument)
         unsigned dice = below(w, 16);
         if (dice < 9)
             grow(w);
-        else if (dice < 13)
+        else if (dice < 12)
             move(w);
+        else if (dice < 13)
+            copy(w);
         else
             cut(w);
         if (turn % 4000 == 0)
@@ -235,5 +280,6 @@ int main(int argc, char **argv)
            (size_t)atomic_load(&checks), live);
     expect(live <= live_before + MARGIN, "expected %zu blocks to be alive at the end, not %zu",
            live_before, live);
+    expect_forced_way();
     return 0;
 }

@@ -59,5 +59,15 @@ expect 0 crowd -DEVENTS=3
 expect 0 crowd -DENDS
 expect 1 crowd -DBREAK_MONITOR
 expect 1 crowd -DBREAK_LAST
+expect 0 barrier
+expect 0 barrier -DOWN
+expect 0 barrier -DBREAK_OLD
+expect 1 barrier -DOWN -DBREAK_OLD
+expect 1 barrier -DBREAK_NEW
+expect 1 barrier -DBREAK_BARRIER
+expect 1 barrier -DBREAK_ORDER
+expect 1 barrier -DBREAK_COPY
+expect 1 barrier -DBREAK_FLUSH
+expect 1 barrier -DBREAK_BLACK
 
 [ "$failures" -eq 0 ]
