@@ -9,6 +9,8 @@
  * blocking.c threads that needn't be stopped
  * roots.c   where pointers may be
  * mark.c    following them
+ * work.c    spans that wait to be looked into
+ * assist.c  threads that allocate help
  * typed.c   in blocks with a type; types.c: the types
  * special.c finalizers, cleanups, weak pointers, links
  * phases.c  telling the program where a cycle is
@@ -87,8 +89,17 @@ void mark_behind(uintptr_t address);
 void mark_alone(uintptr_t address);
 bool mark_reached(uintptr_t address);
 bool mark_is_dead(uintptr_t address);
+/* Whether the kernel lets blocks be copied safely before they are looked at. */
+bool mark_copies(void);
+/* Whether the heap hasn't grown beyond what can be recognised as an address. */
+bool mark_knows_all(void);
+/* One that marks: see work.h. */
+struct marker;
 /* A word that was found in the heap. */
-void mark_heap_word(uintptr_t word);
+void mark_heap_word(struct marker *marker, uintptr_t word);
+/* Follows what was marked, up to some bytes, `batch` spans at a time; how many bytes it looked at.
+ * By whoever has entered (work.h). */
+size_t mark_some(struct marker *marker, size_t bytes, unsigned batch);
 /* Marks an object, and doesn't look inside. */
 void mark_leaf(void *object, void *context);
 /* Follows what was marked until nothing is left. */
@@ -105,7 +116,8 @@ size_t mark_scanned(void); /* bytes looked at since mark_begin */
 
 extern struct lock types_lock; /* outside of the page heap's */
 /* Looks at the pointers in [from, to) of an object. false: it has no type. */
-bool typed_scan(const struct span *span, uintptr_t object, uintptr_t from, uintptr_t to);
+bool typed_scan(struct marker *marker, const struct span *span, uintptr_t object, uintptr_t from,
+                uintptr_t to);
 
 /* --- roots.c --- */
 
@@ -152,7 +164,8 @@ enum cycle_end {
 };
 
 struct cycle {
-    bool asked; /* for, by the program */
+    bool asked;            /* for, by the program */
+    struct gc_pacer pacer; /* as it was when it began */
     /* Times: the beginning; marking beside the program begins; the world is to stop, has stopped,
      * goes on; the end of the sweep. */
     uint64_t began, beside, stopping, stopped, resumed, swept;

@@ -25,6 +25,7 @@
 #include "../os/os.h"
 #include "../os/report.h"
 #include "../observe/provider.h"
+#include "assist.h"
 #include "internal.h"
 
 bool gc_on;
@@ -137,12 +138,15 @@ static void put_off(void)
 /* Until it isn't given up for a fork. */
 static enum cycle_end mark_cycle(struct cycle *cycle)
 {
+    lock_acquire(&collector.settings);
+    struct gc_pacer pacer = collector.pacer;
+    lock_release(&collector.settings);
     for (;;) {
         /* Who waits to fork goes first. */
         while (atomic_load_explicit(&collector.yield, memory_order_relaxed))
             os_futex_wait_for(&collector.pausing, 0, GC_SECOND / 10000);
         lock_acquire(&collector.gc_lock);
-        *cycle = (struct cycle){0};
+        *cycle = (struct cycle){.pacer = pacer};
         enum cycle_end end = cycle_mark(cycle, collector.mode, &collector.yield);
         lock_release(&collector.gc_lock);
         if (end != CYCLE_YIELDED)
@@ -299,9 +303,10 @@ bool gc_collect(void)
 #define LOOK_EVERY 16
 
 /*
- * While the heap is above its goal whoever comes by waits for the collector, so that it isn't
- * outrun. Not without end: the thread may be the one that forks, for which the collector waits in
- * turn.
+ * While the heap is far above its goal whoever comes by waits for the collector, so that it isn't
+ * outrun: where the world is stopped for all of a cycle; else threads assist, and come here only if
+ * the limiter has them do so no more, or there's nothing that they could mark. Not without end: the
+ * thread may be the one that forks, for which the collector waits in turn.
  */
 #define WAIT_AT_MOST (GC_SECOND / 50)
 
@@ -329,11 +334,12 @@ static void look(unsigned served)
     if (atomic_load_explicit(&collector.drawn, memory_order_relaxed) == served)
         draw();
     size_t goal = atomic_load_explicit(&collector.goal, memory_order_relaxed);
-    if (heap > goal && heap - goal > goal / 8)
+    size_t far = collector.pacer.stops ? goal / 8 : goal / 2;
+    if (heap > goal && heap - goal > far)
         atomic_store_explicit(&collector.outrun, true, memory_order_relaxed);
 }
 
-GA_NOINLINE void gc_tick_slow(void)
+GA_NOINLINE void gc_tick_slow(size_t allocated)
 {
     unsigned tick = atomic_fetch_add_explicit(&collector.ticks, 1, memory_order_relaxed);
     if (collector.mode == GC_LEAKS || is_refused())
@@ -341,7 +347,10 @@ GA_NOINLINE void gc_tick_slow(void)
     unsigned served = atomic_load_explicit(&collector.served, memory_order_acquire);
     if (tick % LOOK_EVERY == 0)
         look(served);
-    if (atomic_load_explicit(&collector.outrun, memory_order_relaxed) && !gc_is_own_thread())
+    if (gc_is_own_thread())
+        return;
+    assist_pay(allocated);
+    if (atomic_load_explicit(&collector.outrun, memory_order_relaxed))
         wait_for_collector(served);
 }
 
@@ -483,6 +492,7 @@ void gc_unlock_after_fork(void)
 void gc_reset_in_child(void)
 {
     blocking_reset_in_child();
+    assist_reset_in_child();
     phases_reset_in_child();
     lock_reset(&types_lock);
     special_reset_in_child();

@@ -16,9 +16,10 @@
  *   round   mheap_marks.round rises: every older span waits to be swept
  *   swept   what is in use and not marked is freed, the bits are cleared, `swept` is the round
  *
- * While marking goes on beside the program, what is allocated is marked at once (and looked at when
- * its pages turn out to have been written); and no span ends: spans without objects stay listed, a
- * large block that is freed stays as SPAN_DEAD, until the sweep.
+ * While marking goes on beside the program no span ends: spans without objects stay listed, a large
+ * block that is freed stays as SPAN_DEAD, until the sweep. What is allocated meanwhile is marked at
+ * once, unless `unmarked` says that whatever is in reach at the end will be found then: so what
+ * was allocated and dropped meanwhile needn't be looked at, nor be kept.
  *
  * Whoever takes an object out of a span that waits to be swept sweeps it first (src/mcentral), or
  * the sweep would free what was taken.
@@ -52,6 +53,7 @@ struct mheap_marks {
     size_t arenas_mapped; /* guarded by the heap's lock */
     uint32_t round;       /* relaxed; written with every allocator lock held */
     bool marking;         /* while the program runs; written with every lock held, read with one */
+    bool unmarked;        /* what is allocated meanwhile isn't marked; the same */
     bool audit;           /* nothing is swept: doomed objects are noted; constant once set */
     atomic_size_t false_frees; /* doomed objects that were freed; relaxed, a statistic */
 };
@@ -82,9 +84,10 @@ GA_INLINE uint32_t *marks_swept(size_t first_page)
 }
 
 /* Marks what is allocated while the marker is at work, which marks in the same words. */
-GA_INLINE void marks_add(size_t first_page, unsigned word, uint64_t bits)
+GA_INLINE void marks_allocated(size_t first_page, unsigned word, uint64_t bits)
 {
-    __atomic_fetch_or(&marks_of(first_page)->mark[word], bits, __ATOMIC_RELAXED);
+    if (GA_UNLIKELY(mheap_marks.marking && !mheap_marks.unmarked))
+        __atomic_fetch_or(&marks_of(first_page)->mark[word], bits, __ATOMIC_RELAXED);
 }
 
 GA_INLINE uint64_t *marks_doomed(size_t first_page)
