@@ -21,10 +21,11 @@
 #include "internal.h"
 #include "work.h"
 
-/* Below this a debt grows; and who pays, pays this much at least, and this much at most. */
-#define DEBT_MIN ((size_t)16 << 10)
-#define PAY_MIN  ((size_t)64 << 10)
-#define PAY_MOST ((size_t)512 << 10)
+/* Below this a debt grows; and who pays, pays this much at least. What can't be paid because
+ * there's nothing to mark isn't owed for more than this. */
+#define DEBT_MIN  ((size_t)16 << 10)
+#define PAY_MIN   ((size_t)64 << 10)
+#define DEBT_MOST ((size_t)1 << 20)
 /* Spans at once: those that a thread has in hand it has to look into, debt or not. */
 #define PAY_BATCH 4
 /* So often it waits for something to mark. */
@@ -34,8 +35,9 @@
 #define PACE_EVERY 16
 
 static struct {
-    atomic_size_t ratio;    /* GC_ASSIST_UNIT; 0: nobody has to pay; relaxed, as the rest */
-    atomic_size_t credit;   /* bytes */
+    atomic_size_t ratio;  /* GC_ASSIST_UNIT; 0: nobody has to pay; relaxed, as the rest */
+    atomic_size_t credit; /* bytes */
+    atomic_bool limiting;
     atomic_uint cycle;      /* a number for each */
     _Atomic(uint64_t) paid; /* nanoseconds that threads have marked, since the limiter was told */
     /* The rest is the collector's thread's. */
@@ -51,10 +53,12 @@ static struct {
 static void set_pace(void)
 {
     uint64_t paid = atomic_exchange_explicit(&assist.paid, 0, memory_order_relaxed);
-    bool limiting = gc_limiter_update(&assist.limiter, os_nanotime(), paid, true);
+    bool limiting = gc_limiter_update(&assist.limiter, os_nanotime(), paid, true) &&
+                    gc_pacer_is_limited(&assist.pacer);
     assist.progress.heap = heap_bytes();
     assist.progress.scanned = work_scanned();
     size_t ratio = limiting ? 0 : gc_pacer_assist(&assist.pacer, &assist.progress);
+    atomic_store_explicit(&assist.limiting, limiting, memory_order_relaxed);
     atomic_store_explicit(&assist.ratio, ratio, memory_order_relaxed);
 }
 
@@ -65,7 +69,7 @@ void assist_begin(const struct gc_pacer *pacer, size_t heap)
         gc_limiter_init(&assist.limiter, os_processors(), now);
     gc_limiter_update(&assist.limiter, now, 0, false);
     assist.pacer = *pacer;
-    assist.progress.began = heap;
+    assist.progress = (struct gc_progress){.began = heap};
     assist.told = assist.calls = 0;
     atomic_store_explicit(&assist.credit, 0, memory_order_relaxed);
     atomic_fetch_add_explicit(&assist.cycle, 1, memory_order_relaxed);
@@ -82,8 +86,20 @@ void assist_progress(void)
         set_pace();
 }
 
+void assist_last(void)
+{
+    assist.progress.last = true;
+    set_pace();
+}
+
+bool assist_is_limited(void)
+{
+    return atomic_load_explicit(&assist.limiting, memory_order_relaxed);
+}
+
 void assist_end(void)
 {
+    atomic_store_explicit(&assist.limiting, false, memory_order_relaxed);
     atomic_store_explicit(&assist.ratio, 0, memory_order_relaxed);
     work_close();
 }
@@ -118,25 +134,23 @@ static size_t mark_part(size_t owed)
 /* What is still owed. */
 static size_t pay(size_t owed)
 {
-    size_t now = owed < PAY_MOST ? owed : PAY_MOST, later = owed - now;
-    now = use_credit(now);
-    for (unsigned waits = 0; now && waits < WAITS_MOST;) {
-        size_t done = mark_part(now);
-        if (done > now) {
-            /* What it did too much is somebody's credit. */
-            atomic_fetch_add_explicit(&assist.credit, done - now, memory_order_relaxed);
-            now = 0;
-        } else if (done) {
-            now -= done;
-        } else if (atomic_load_explicit(&assist.ratio, memory_order_relaxed)) {
-            work_wait();
-            waits++;
-            now = use_credit(now);
-        } else {
-            return 0; /* it's over */
+    owed = use_credit(owed);
+    for (unsigned waits = 0; owed && waits < WAITS_MOST;) {
+        size_t done = mark_part(owed);
+        if (done > owed) { /* what it did too much is somebody's credit */
+            atomic_fetch_add_explicit(&assist.credit, done - owed, memory_order_relaxed);
+            return 0;
         }
+        owed -= done;
+        if (done)
+            continue;
+        if (!atomic_load_explicit(&assist.ratio, memory_order_relaxed))
+            return 0; /* it's over */
+        work_wait();
+        waits++;
+        owed = use_credit(owed);
     }
-    return later + now;
+    return owed < DEBT_MOST ? owed : DEBT_MOST;
 }
 
 void assist_pay(size_t allocated)

@@ -9,8 +9,13 @@
  * between it tells by assist_progress, now and then. */
 void assist_begin(const struct gc_pacer *pacer, size_t heap);
 void assist_progress(void);
+/* Only what was written meanwhile is left. */
+void assist_last(void);
 /* Returns when none is at it any more. */
 void assist_end(void);
+
+/* Whether threads have done enough for now, and the heap may grow as it will. */
+bool assist_is_limited(void);
 
 /* By a thread that got so many bytes, with no lock held. */
 void assist_pay(size_t allocated);

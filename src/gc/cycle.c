@@ -251,7 +251,9 @@ static bool mark_beside(const struct cycle *cycle, struct os_tracker *tracker,
     stop_forget();
     mark_begin();
     assist_begin(&cycle->pacer, cycle->heap_before);
-    bool marked = roots_mark(false) && mark_drain_beside(yield) && rescan_beside(tracker, yield);
+    bool marked = roots_mark(false) && mark_drain_beside(yield);
+    assist_last();
+    marked = marked && rescan_beside(tracker, yield);
     assist_end();
     return marked;
 }

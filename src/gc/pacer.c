@@ -103,6 +103,11 @@ void gc_pacer_ended(struct gc_pacer *pacer, const struct gc_result *result)
     set_goal(pacer, result->overhead);
 }
 
+bool gc_pacer_is_limited(const struct gc_pacer *pacer)
+{
+    return pacer->goal < percent_goal(pacer);
+}
+
 enum gc_reason gc_pacer_due(const struct gc_pacer *pacer, size_t heap, uint64_t now)
 {
     if (heap >= pacer->trigger)
@@ -122,8 +127,8 @@ size_t gc_pacer_assist(const struct gc_pacer *pacer, const struct gc_progress *p
     size_t goal = pacer->goal, expected = pacer->scanned;
     if (goal == SIZE_MAX)
         return 0;
-    if (progress->scanned >= expected) {
-        expected = plus(progress->began, pacer->roots);
+    if (progress->last || progress->scanned >= expected) {
+        expected = progress->last ? 0 : plus(progress->began, pacer->roots);
         goal = plus(goal, goal / 10);
     }
     size_t work = larger(minus(expected, progress->scanned), LEAST_LEFT);

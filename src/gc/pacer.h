@@ -12,11 +12,15 @@
  *            will allocate while the marker is at work; between 70% and 95% of the way from what
  *            was marked to the goal. When the world is stopped for all of it: the goal itself
  *
- *   assist  what a thread has to look at for each byte that it allocates while marking goes on:
- * what is left to be looked at by what the heap may still grow to its goal. As much is expected as
- * the last cycle looked at; once that was, all that there is, and a tenth more than the goal
- *   limiter assists and the collector's thread may take half of the processors' time: what is more
- *           adds up, and from a second for each processor on nobody has to assist any more
+ *   assist   what a thread has to look at for each byte that it allocates while marking goes on:
+ *            what is left to be looked at by what the heap may still grow to its goal. As much is
+ *            expected as the last cycle looked at; once that was, all that there was when the cycle
+ *            began, and a tenth more than the goal. When only what was written meanwhile is left,
+ *            next to nothing, until the heap is there
+ *   limiter  where the memory limit has set the goal, assists and the collector's thread may take
+ *            half of the processors' time: what is more adds up, and from a second for each
+ *            processor on nobody has to assist any more, and the limit isn't kept. Goals by
+ *            percentage rise with what lives, and need none
  *
  * "Heap" is what was allocated less what was freed, so a program that frees all that it allocates
  * never comes to its trigger.
@@ -67,6 +71,7 @@ struct gc_progress {
     size_t began;   /* the heap when it began */
     size_t heap;    /* the heap */
     size_t scanned; /* what was looked at */
+    bool last;      /* only what was written meanwhile is left */
 };
 /* Bytes that are to be looked at for GC_ASSIST_UNIT allocated ones. */
 #define GC_ASSIST_UNIT 256
@@ -82,6 +87,9 @@ void gc_limiter_init(struct gc_limiter *limiter, unsigned processors, uint64_t n
 /* Since the last call threads have assisted for so long; `marking`: and the collector has marked.
  * Whether nobody is to assist. */
 bool gc_limiter_update(struct gc_limiter *limiter, uint64_t now, uint64_t assisted, bool marking);
+
+/* Whether it was the limit that set the goal. */
+bool gc_pacer_is_limited(const struct gc_pacer *pacer);
 
 /* Why a cycle should begin now. */
 enum gc_reason {

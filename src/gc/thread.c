@@ -93,6 +93,21 @@ static void account_pause(uint64_t pause)
     collector.pause_buckets[time_bucket(pause)]++;
 }
 
+/* What is freed now will be needed before the next cycle: it isn't given back for as long as that
+ * may take, as far as the last two tell. */
+#define EXPECT_MOST (2 * GC_SECOND)
+
+static void expect_growth(const struct cycle *cycle)
+{
+    static uint64_t last; /* the collector's thread */
+    size_t goal = collector.pacer.goal;
+    uint64_t until = cycle->swept + 4 * (cycle->swept - last);
+    bool soon = last && until - cycle->swept < EXPECT_MOST && goal < SIZE_MAX / 2;
+    last = cycle->swept;
+    atomic_store_explicit(&mheap_marks.expected, soon ? goal + goal / 8 : 0, memory_order_relaxed);
+    atomic_store_explicit(&mheap_marks.expected_until, until, memory_order_relaxed);
+}
+
 /* `settings` is held. */
 static void account(const struct cycle *cycle)
 {
@@ -122,6 +137,7 @@ static void account(const struct cycle *cycle)
     stats->mark_total += cycle->resumed - cycle->beside;
     gc_pacer_ended(&collector.pacer, &result);
     set_pacer();
+    expect_growth(cycle);
 }
 
 /* `settings` is held. A cycle that couldn't be had is tried again when the heap is twice as large:
@@ -334,8 +350,8 @@ static void look(unsigned served)
     if (atomic_load_explicit(&collector.drawn, memory_order_relaxed) == served)
         draw();
     size_t goal = atomic_load_explicit(&collector.goal, memory_order_relaxed);
-    size_t far = collector.pacer.stops ? goal / 8 : goal / 2;
-    if (heap > goal && heap - goal > far)
+    size_t far = collector.pacer.stops ? goal / 8 : goal / 4;
+    if (heap > goal && heap - goal > far && !assist_is_limited())
         atomic_store_explicit(&collector.outrun, true, memory_order_relaxed);
 }
 

@@ -55,6 +55,11 @@ struct mheap_marks {
     bool marking;         /* while the program runs; written with every lock held, read with one */
     bool unmarked;        /* what is allocated meanwhile isn't marked; the same */
     bool audit;           /* nothing is swept: doomed objects are noted; constant once set */
+    /* What the heap grows to before the next cycle, if it comes as soon as the last ones did; and
+     * until when that counts, of os_nanotime. So much needn't be given back to the kernel. Relaxed.
+     */
+    atomic_size_t expected;
+    _Atomic(uint64_t) expected_until;
     atomic_size_t false_frees; /* doomed objects that were freed; relaxed, a statistic */
 };
 extern GA_HIDDEN struct mheap_marks mheap_marks;

@@ -59,5 +59,9 @@ expect 0 crowd -DEVENTS=3
 expect 0 crowd -DENDS
 expect 1 crowd -DBREAK_MONITOR
 expect 1 crowd -DBREAK_LAST
+expect 0 marking -DVISITS=4
+expect 0 marking
+expect 1 marking -DBREAK_QUEUED
+expect 1 marking -DBREAK_DONE
 
 [ "$failures" -eq 0 ]
