@@ -177,17 +177,19 @@ static const struct {
     size_t limit;
     double asked; /* for a byte */
 } paces[] = {
-    {"at the trigger, all of it is left", {170 * MB, 170 * MB, 0, false}, GC_NO_LIMIT, 80.0 / 30},
-    {"half way in both", {170 * MB, 185 * MB, 40 * MB, false}, GC_NO_LIMIT, 40.0 / 15},
-    {"the collector is ahead", {170 * MB, 175 * MB, 70 * MB, false}, GC_NO_LIMIT, 10.0 / 25},
-    {"the program is", {170 * MB, 199 * MB, 10 * MB, false}, GC_NO_LIMIT, 70},
-    {"it has come to the goal", {170 * MB, 200 * MB, 10 * MB, false}, GC_NO_LIMIT, 128},
-    {"and beyond", {170 * MB, 900 * MB, 10 * MB, false}, GC_NO_LIMIT, 128},
-    {"more lives than before", {170 * MB, 190 * MB, 90 * MB, false}, GC_NO_LIMIT, 80.0 / 30},
-    {"all was looked at", {170 * MB, 190 * MB, 200 * MB, false}, GC_NO_LIMIT, 1.0 / 16 / 30},
-    {"only what was written is left", {170 * MB, 190 * MB, 0, true}, GC_NO_LIMIT, 1.0 / 16 / 30},
-    {"the same, at the hard goal", {170 * MB, 220 * MB, 0, true}, GC_NO_LIMIT, 1},
-    {"the limit has set the goal", {120 * MB, 130 * MB, 0, false}, 150 * MB, 80.0 / 20},
+    {"at the trigger, all of it is left", {170 * MB, 170 * MB, 0, 0}, GC_NO_LIMIT, 80.0 / 30},
+    {"half way in both", {170 * MB, 185 * MB, 40 * MB, 0}, GC_NO_LIMIT, 40.0 / 15},
+    {"the collector is ahead", {170 * MB, 175 * MB, 70 * MB, 0}, GC_NO_LIMIT, 10.0 / 25},
+    {"the program is", {170 * MB, 199 * MB, 10 * MB, 0}, GC_NO_LIMIT, 70},
+    {"it has come to the goal", {170 * MB, 200 * MB, 10 * MB, 0}, GC_NO_LIMIT, 128},
+    {"and beyond", {170 * MB, 900 * MB, 10 * MB, 0}, GC_NO_LIMIT, 128},
+    {"more lives than before", {170 * MB, 190 * MB, 90 * MB, 0}, GC_NO_LIMIT, 80.0 / 30},
+    {"all was looked at", {170 * MB, 190 * MB, 200 * MB, 0}, GC_NO_LIMIT, 1.0 / 16 / 30},
+    {"only what was written is left", {170 * MB, 190 * MB, 0, 1}, GC_NO_LIMIT, 20.0 / 30},
+    {"the same, and nothing grew", {170 * MB, 170 * MB, 0, 1}, GC_NO_LIMIT, 1.0 / 16 / 50},
+    {"the same, for the third time", {170 * MB, 190 * MB, 0, 3}, GC_NO_LIMIT, 80.0 / 30},
+    {"the same, at the hard goal", {170 * MB, 220 * MB, 0, 1}, GC_NO_LIMIT, 128},
+    {"the limit has set the goal", {120 * MB, 130 * MB, 0, 0}, 150 * MB, 80.0 / 20},
 };
 
 static struct gc_pacer pacer_of(size_t limit)
@@ -213,7 +215,7 @@ static void threads_pay_as_the_table_has_it(void **state)
 static void without_a_goal_nobody_pays(void **state)
 {
     struct gc_pacer pacer;
-    struct gc_progress progress = {MB, MB, 0, false};
+    struct gc_progress progress = {MB, MB, 0, 0};
     gc_pacer_init(&pacer, GC_PERCENT_OFF, GC_NO_LIMIT, false, 0);
     assert_int_equal(gc_pacer_assist(&pacer, &progress), 0);
 }

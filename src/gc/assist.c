@@ -31,9 +31,6 @@
 /* So often it waits for something to mark. */
 #define WAITS_MOST 10
 
-/* The pace is set anew by every so many calls of assist_progress. */
-#define PACE_EVERY 16
-
 static struct {
     atomic_size_t ratio;  /* GC_ASSIST_UNIT; 0: nobody has to pay; relaxed, as the rest */
     atomic_size_t credit; /* bytes */
@@ -45,7 +42,6 @@ static struct {
     struct gc_progress progress;
     struct gc_limiter limiter;
     size_t told; /* of what it has looked at, what is in `credit` or was */
-    unsigned calls;
 } assist;
 
 /* --- The collector's thread --- */
@@ -70,7 +66,7 @@ void assist_begin(const struct gc_pacer *pacer, size_t heap)
     gc_limiter_update(&assist.limiter, now, 0, false);
     assist.pacer = *pacer;
     assist.progress = (struct gc_progress){.began = heap};
-    assist.told = assist.calls = 0;
+    assist.told = 0;
     atomic_store_explicit(&assist.credit, 0, memory_order_relaxed);
     atomic_fetch_add_explicit(&assist.cycle, 1, memory_order_relaxed);
     work_open();
@@ -82,13 +78,12 @@ void assist_progress(void)
     size_t scanned = atomic_load_explicit(&work_own()->scanned, memory_order_relaxed);
     atomic_fetch_add_explicit(&assist.credit, scanned - assist.told, memory_order_relaxed);
     assist.told = scanned;
-    if (++assist.calls % PACE_EVERY == 0)
-        set_pace();
+    set_pace();
 }
 
-void assist_last(void)
+void assist_pass(void)
 {
-    assist.progress.last = true;
+    assist.progress.passes++;
     set_pace();
 }
 

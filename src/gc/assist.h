@@ -9,8 +9,8 @@
  * between it tells by assist_progress, now and then. */
 void assist_begin(const struct gc_pacer *pacer, size_t heap);
 void assist_progress(void);
-/* Only what was written meanwhile is left. */
-void assist_last(void);
+/* What was written meanwhile is looked at, once more. */
+void assist_pass(void);
 /* Returns when none is at it any more. */
 void assist_end(void);
 

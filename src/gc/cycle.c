@@ -208,8 +208,9 @@ static void set_marking(bool marking)
  * What was written is looked at again, and the roots, while that brings more than this, or until it
  * has become no less for some passes: the rest is left to the stop.
  */
-#define FEW_BYTES  ((size_t)256 << 10)
-#define MAX_PASSES 8
+#define FEW_BYTES   ((size_t)256 << 10)
+#define MAX_PASSES  10
+#define MAX_IN_VAIN 2
 /* Roots are looked at again if they are less than this. */
 #define FEW_ROOTS ((size_t)16 << 20)
 
@@ -219,6 +220,7 @@ static bool rescan_once(struct os_tracker *tracker, const atomic_bool *yield, si
     os_track_extend(tracker, heap_end());
     struct rescan rescan = {.protect = true};
     size_t before = mark_scanned(), roots = roots_bytes();
+    assist_pass();
     if (roots <= FEW_ROOTS && !roots_mark(false))
         return false;
     if (!each_stretch(false, rescan_stretch, &rescan) || !mark_drain_beside(yield))
@@ -231,11 +233,13 @@ static bool rescan_once(struct os_tracker *tracker, const atomic_bool *yield, si
 static bool rescan_beside(struct os_tracker *tracker, const atomic_bool *yield)
 {
     size_t before = SIZE_MAX, bytes;
-    for (unsigned pass = 0; pass < MAX_PASSES; pass++) {
+    unsigned in_vain = 0;
+    for (unsigned pass = 0; pass < MAX_PASSES && in_vain < MAX_IN_VAIN; pass++) {
         if (!rescan_once(tracker, yield, &bytes))
             return false;
-        if (bytes <= FEW_BYTES || bytes > before - before / 4)
+        if (bytes <= FEW_BYTES)
             return true;
+        in_vain = bytes > before - before / 4 ? in_vain + 1 : 0;
         before = bytes;
     }
     return true;
@@ -251,9 +255,7 @@ static bool mark_beside(const struct cycle *cycle, struct os_tracker *tracker,
     stop_forget();
     mark_begin();
     assist_begin(&cycle->pacer, cycle->heap_before);
-    bool marked = roots_mark(false) && mark_drain_beside(yield);
-    assist_last();
-    marked = marked && rescan_beside(tracker, yield);
+    bool marked = roots_mark(false) && mark_drain_beside(yield) && rescan_beside(tracker, yield);
     assist_end();
     return marked;
 }

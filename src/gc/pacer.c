@@ -124,14 +124,16 @@ enum gc_reason gc_pacer_due(const struct gc_pacer *pacer, size_t heap, uint64_t 
 
 size_t gc_pacer_assist(const struct gc_pacer *pacer, const struct gc_progress *progress)
 {
-    size_t goal = pacer->goal, expected = pacer->scanned;
+    size_t goal = pacer->goal, work = minus(pacer->scanned, progress->scanned);
+    double insistence = (double)((size_t)1 << (progress->passes % 16)) / 2;
     if (goal == SIZE_MAX)
         return 0;
-    if (progress->last || progress->scanned >= expected) {
-        expected = progress->last ? 0 : plus(progress->began, pacer->roots);
+    if (progress->passes || work == 0) {
         goal = plus(goal, goal / 10);
+        work = progress->passes ? scale(minus(progress->heap, progress->began), insistence)
+                                : minus(plus(progress->began, pacer->roots), progress->scanned);
     }
-    size_t work = larger(minus(expected, progress->scanned), LEAST_LEFT);
+    work = larger(work, LEAST_LEFT);
     size_t way = larger(minus(goal, progress->heap), LEAST_LEFT);
     double asked = (double)work / (double)way;
     return (size_t)((asked < MOST_ASKED ? asked : MOST_ASKED) * GC_ASSIST_UNIT);

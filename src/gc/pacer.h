@@ -16,7 +16,8 @@
  *            what is left to be looked at by what the heap may still grow to its goal. As much is
  *            expected as the last cycle looked at; once that was, all that there was when the cycle
  *            began, and a tenth more than the goal. When only what was written meanwhile is left,
- *            next to nothing, until the heap is there
+ *            as much as was allocated meanwhile; and twice as much with each time that it is
+ *            looked at, so that it becomes less
  *   limiter  where the memory limit has set the goal, assists and the collector's thread may take
  *            half of the processors' time: what is more adds up, and from a second for each
  *            processor on nobody has to assist any more, and the limit isn't kept. Goals by
@@ -68,10 +69,10 @@ void gc_pacer_ended(struct gc_pacer *pacer, const struct gc_result *result);
 
 /* How far a cycle is that is under way. */
 struct gc_progress {
-    size_t began;   /* the heap when it began */
-    size_t heap;    /* the heap */
-    size_t scanned; /* what was looked at */
-    bool last;      /* only what was written meanwhile is left */
+    size_t began;    /* the heap when it began */
+    size_t heap;     /* the heap */
+    size_t scanned;  /* what was looked at */
+    unsigned passes; /* how often what was written meanwhile was looked at; 0: not yet */
 };
 /* Bytes that are to be looked at for GC_ASSIST_UNIT allocated ones. */
 #define GC_ASSIST_UNIT 256
