@@ -16,8 +16,9 @@
  *
  * Several may mark at once. A mark bit is set before `queued` is looked at, and `queued` is cleared
  * before the mark bits are looked at, sequentially consistent all four: so who finds a span queued
- * knows that his object will be seen. Two may have the same span in hand, one after the other
- * queued it: who sets an object's scan bit, looks into it.
+ * knows that his object will be seen. Two may have the same span in hand, if it was queued again
+ * when the first had taken it. Then scan bits may get lost, and an object may be looked into
+ * twice, which does no harm.
  *
  * The heap may grow meanwhile: a word behind what is known of it is compared with its end as it is.
  *
@@ -432,23 +433,31 @@ static void fetch_objects(size_t first_page)
     if (span->noscan || span->state != SPAN_SMALL)
         return;
     size_t fetched = span->size < GA_CACHE_LINE ? span->size : GA_CACHE_LINE;
+    bool small = span->size < GA_CACHE_LINE / 2; /* several have a line in common */
+    uintptr_t last = 0;
     for (unsigned i = 0; i < words_of(span); i++)
         for (uint64_t fresh = marks->mark[i] & ~marks->scan[i]; fresh; fresh &= fresh - 1) {
             size_t index = i * 64 + (unsigned)__builtin_ctzl(fresh);
             uintptr_t object = span_address(span) + index * span->size;
+            if (small && object / GA_CACHE_LINE == last)
+                continue;
+            last = object / GA_CACHE_LINE;
             GA_PREFETCH(object);
-            GA_PREFETCH(object + fetched - 1);
+            if (!small)
+                GA_PREFETCH(object + fetched - 1);
         }
 }
 
-/* Those objects of a word that are in use, were marked, and that nobody looks into. */
+/* Those objects of a word that are in use and were marked since it was last looked at. Two that
+ * have the same span in hand may both get one, and look into it twice. */
 static uint64_t claim(const struct span *span, struct span_marks *marks, unsigned word)
 {
     uint64_t marked = __atomic_load_n(&marks->mark[word], __ATOMIC_SEQ_CST);
     uint64_t used = __atomic_load_n(&span->bits[word], __ATOMIC_RELAXED);
-    uint64_t fresh = marked & used & ~__atomic_load_n(&marks->scan[word], __ATOMIC_RELAXED);
+    uint64_t scanned = __atomic_load_n(&marks->scan[word], __ATOMIC_RELAXED);
+    uint64_t fresh = marked & used & ~scanned;
     if (fresh)
-        fresh &= ~__atomic_fetch_or(&marks->scan[word], fresh, __ATOMIC_RELAXED);
+        __atomic_store_n(&marks->scan[word], scanned | fresh, __ATOMIC_RELAXED);
     return fresh;
 }
 

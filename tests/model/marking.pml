@@ -5,7 +5,8 @@
  *
  * The collector marks a first object and goes on until it finds that all is done; helpers enter, mark
  * one span after another, and leave, with spans in their rings or without. It checks that then
- * every object in reach was looked into, once, and that no span is in a ring or in anybody's hands.
+ * every object in reach was looked into, and that no span is in a ring or in anybody's hands. Two
+ * may look into the same object.
  *
  * BREAK_QUEUED: a span counts as queued until it was looked at, instead of before.
  * BREAK_DONE: who has entered while it was found out whether all is done isn't noticed.
@@ -27,7 +28,7 @@ typedef ring {
 }
 ring rings[RINGS];
 bool marked[OBJECTS], queued[SPANS];
-byte looked[OBJECTS];
+bool looked[OBJECTS];
 byte inside, entered; /* presence: always changed together */
 bool all_done;
 
@@ -67,7 +68,8 @@ inline look_into(self, object)
 {
     if
     :: marked[object] ->
-        atomic { was = looked[object] > 0; if :: was -> skip :: else -> looked[object]++ fi }
+        was = looked[object];
+        looked[object] = true;
         if
         :: was -> skip
         :: else -> follow(self, object)
@@ -161,7 +163,7 @@ proctype collector()
     od;
     i = 0;
     do
-    :: i < OBJECTS -> assert(looked[i] == 1); i++
+    :: i < OBJECTS -> assert(looked[i]); i++
     :: else -> break
     od;
     i = 0;
