@@ -67,11 +67,11 @@ static void each_is_taken_once(void **state)
     work_open();
     while (!atomic_load(&begun))
         continue;
-    while (!work_is_done())
+    while (!work_is_done(false))
         deal_with_some(work_own(), 2);
     for (unsigned i = 1; i <= NUMBERS; i++)
         assert_int_equal(atomic_load(&seen[i]), 1);
-    work_close();
+    work_close(false);
     atomic_store(&finished, true);
     for (unsigned i = 0; i < THREADS; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
@@ -88,10 +88,10 @@ static void what_came_first_goes_first(void **state)
     assert_int_equal(work_take(work_own(), out, 4), 4);
     for (uint32_t i = 0; i < 4; i++)
         assert_int_equal(out[i], i + 1);
-    assert_false(work_is_done());
+    assert_false(work_is_done(false));
     assert_int_equal(work_take(work_own(), out, WORK_BATCH), 6);
     assert_int_equal(out[5], 10);
-    assert_true(work_is_done());
+    assert_true(work_is_done(false));
 }
 
 static void a_thief_takes_half(void **state)
@@ -104,9 +104,9 @@ static void a_thief_takes_half(void **state)
     for (uint32_t i = 1; i <= 9; i++)
         assert_true(work_put(work_own(), i));
     assert_int_equal(work_take(thief, out, WORK_BATCH), 5);
-    assert_false(work_is_done()); /* it is inside */
+    assert_false(work_is_done(false)); /* it is inside */
     work_leave(thief);
-    work_close();
+    work_close(false);
 }
 
 static void a_full_ring_refuses(void **state)
@@ -130,8 +130,28 @@ static void nobody_enters_what_is_closed(void **state)
     struct marker *marker = work_enter();
     assert_non_null(marker);
     work_leave(marker);
-    work_close();
+    work_close(false);
     assert_null(work_enter());
+}
+
+/* A thread that was stopped on its way in, as it found it closed. */
+static void a_stopped_thread_is_not_waited_for(void **state)
+{
+    prepare(64);
+    work_open();
+    struct marker *theirs = work_enter();
+    assert_non_null(theirs);
+    assert_false(work_is_done(false));
+    assert_true(work_is_done(true));
+    work_close(true);
+    work_leave(theirs);
+    work_open();
+    struct marker *ours = work_enter_own();
+    assert_non_null(ours);
+    assert_false(work_is_done(true));
+    work_leave_own(ours);
+    assert_true(work_is_done(true));
+    work_close(true);
 }
 
 int main(void)
@@ -142,6 +162,7 @@ int main(void)
         cmocka_unit_test(a_thief_takes_half),
         cmocka_unit_test(a_full_ring_refuses),
         cmocka_unit_test(nobody_enters_what_is_closed),
+        cmocka_unit_test(a_stopped_thread_is_not_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

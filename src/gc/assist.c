@@ -96,7 +96,7 @@ void assist_end(void)
 {
     atomic_store_explicit(&assist.limiting, false, memory_order_relaxed);
     atomic_store_explicit(&assist.ratio, 0, memory_order_relaxed);
-    work_close();
+    work_close(false);
 }
 
 /* --- Threads of the program --- */

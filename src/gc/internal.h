@@ -10,7 +10,7 @@
  * roots.c   where pointers may be
  * mark.c    following them
  * work.c    spans that wait to be looked into
- * assist.c  threads that allocate help
+ * assist.c  threads that allocate help; helpers.c: threads of the library's
  * typed.c   in blocks with a type; types.c: the types
  * special.c finalizers, cleanups, weak pointers, links
  * phases.c  telling the program where a cycle is

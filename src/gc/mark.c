@@ -33,6 +33,7 @@
 #include "../os/os.h"
 #include "../os/proc.h"
 #include "assist.h"
+#include "helpers.h"
 #include "internal.h"
 #include "work.h"
 
@@ -526,9 +527,9 @@ static unsigned drain_some(struct marker *marker, unsigned most)
     return count;
 }
 
-bool mark_drain_beside(const atomic_bool *give_up)
+static bool drain_beside(const atomic_bool *give_up)
 {
-    while (!work_is_done()) {
+    while (!work_is_done(false)) {
         if (atomic_load_explicit(give_up, memory_order_relaxed))
             return false;
         if (drain_some(work_own(), WORK_BATCH) == 0)
@@ -536,6 +537,14 @@ bool mark_drain_beside(const atomic_bool *give_up)
         assist_progress();
     }
     return true;
+}
+
+bool mark_drain_beside(const atomic_bool *give_up)
+{
+    helpers_call(false);
+    bool done = drain_beside(give_up);
+    helpers_dismiss();
+    return done;
 }
 
 size_t mark_some(struct marker *marker, size_t bytes, unsigned batch)
@@ -568,11 +577,24 @@ static void enqueue_unscanned(size_t first_page)
         enqueue(work_own(), first_page);
 }
 
+/* So many spans are looked into before others are called: the waking takes time as well. */
+#define ALONE 1024
+
+/* While the world is stopped: its processors are free. */
 static void drain_all(void)
 {
-    while (!work_is_done())
-        if (drain_some(work_own(), WORK_BATCH) == 0)
+    for (size_t spans = 0; !work_is_done(true);) {
+        unsigned count = drain_some(work_own(), WORK_BATCH);
+        spans += count;
+        if (spans > ALONE) {
+            work_open();
+            helpers_call(true);
+        }
+        if (count == 0)
             work_wait();
+    }
+    helpers_dismiss();
+    work_close(true);
 }
 
 void mark_drain(void)

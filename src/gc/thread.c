@@ -26,6 +26,7 @@
 #include "../os/report.h"
 #include "../observe/provider.h"
 #include "assist.h"
+#include "helpers.h"
 #include "internal.h"
 
 bool gc_on;
@@ -186,6 +187,7 @@ static void serve(void)
 {
     struct cycle cycle;
     struct gc_pacer paced;
+    helpers_start();
     unsigned tickets = atomic_load_explicit(&collector.drawn, memory_order_acquire);
     bool asked = atomic_exchange_explicit(&collector.wanted, false, memory_order_relaxed);
     bool done = run_cycle(&cycle);
@@ -508,6 +510,7 @@ void gc_unlock_after_fork(void)
 void gc_reset_in_child(void)
 {
     blocking_reset_in_child();
+    helpers_reset_in_child();
     assist_reset_in_child();
     phases_reset_in_child();
     lock_reset(&types_lock);

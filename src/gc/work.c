@@ -27,12 +27,20 @@ static struct marker markers[WORK_RINGS];
 static unsigned ring_count; /* constant while anybody marks */
 
 /*
- * Low half: how many are inside; upper half: how many ever entered. All of it sequentially
- * consistent: who enters is seen by work_is_done before what he takes, and sees that it is closed,
- * or is seen by who closes.
+ * How many of the library's threads are inside, how many of the program's, and how many ever
+ * entered. All of it sequentially consistent: who enters is seen by work_is_done before what he
+ * takes, and sees that it is closed, or is seen by who closes.
+ *
+ * A thread of the program's that found it open may count as inside a little later, when it is
+ * closed: it then leaves at once. Stopped just there it stays, and has nothing; so while the world
+ * is stopped those don't count.
  */
 static _Atomic(uint64_t) presence;
-#define ENTERED (UINT64_C(1) << 32)
+#define OWN         UINT64_C(1)
+#define PROGRAM     (UINT64_C(1) << 16)
+#define ENTERED     (UINT64_C(1) << 32)
+#define ALL_OWN     (PROGRAM - OWN)
+#define ALL_PROGRAM (ENTERED - PROGRAM)
 static atomic_bool is_open; /* as presence */
 
 static atomic_uint pausing; /* nothing ever wakes who waits here: a sleep */
@@ -152,9 +160,9 @@ static bool rings_are_empty(void)
 
 /* --- Coming and going --- */
 
-static bool is_inside(uint64_t present)
+static bool is_inside(uint64_t present, bool stopped)
 {
-    return (present & (ENTERED - 1)) != 0;
+    return (present & (stopped ? ALL_OWN : ALL_OWN | ALL_PROGRAM)) != 0;
 }
 
 void work_open(void)
@@ -162,36 +170,56 @@ void work_open(void)
     atomic_store_explicit(&is_open, true, memory_order_seq_cst);
 }
 
-void work_close(void)
+void work_close(bool stopped)
 {
     atomic_store_explicit(&is_open, false, memory_order_seq_cst);
-    while (is_inside(atomic_load_explicit(&presence, memory_order_seq_cst)))
+    while (is_inside(atomic_load_explicit(&presence, memory_order_seq_cst), stopped))
         work_wait();
 }
 
-struct marker *work_enter(void)
+static struct marker *enter(uint64_t as)
 {
     if (!atomic_load_explicit(&is_open, memory_order_relaxed))
         return NULL;
-    atomic_fetch_add_explicit(&presence, ENTERED + 1, memory_order_seq_cst);
+    atomic_fetch_add_explicit(&presence, ENTERED + as, memory_order_seq_cst);
     bool open = atomic_load_explicit(&is_open, memory_order_seq_cst);
     for (unsigned i = 1; open && i < ring_count; i++)
         if (!atomic_exchange_explicit(&markers[i].lent, true, memory_order_acquire))
             return &markers[i];
-    atomic_fetch_sub_explicit(&presence, 1, memory_order_seq_cst);
+    atomic_fetch_sub_explicit(&presence, as, memory_order_seq_cst);
     return NULL;
+}
+
+static void leave(struct marker *marker, uint64_t as)
+{
+    atomic_store_explicit(&marker->lent, false, memory_order_release);
+    atomic_fetch_sub_explicit(&presence, as, memory_order_seq_cst);
+}
+
+struct marker *work_enter(void)
+{
+    return enter(PROGRAM);
 }
 
 void work_leave(struct marker *marker)
 {
-    atomic_store_explicit(&marker->lent, false, memory_order_release);
-    atomic_fetch_sub_explicit(&presence, 1, memory_order_seq_cst);
+    leave(marker, PROGRAM);
 }
 
-bool work_is_done(void)
+struct marker *work_enter_own(void)
+{
+    return enter(OWN);
+}
+
+void work_leave_own(struct marker *marker)
+{
+    leave(marker, OWN);
+}
+
+bool work_is_done(bool stopped)
 {
     uint64_t present = atomic_load_explicit(&presence, memory_order_seq_cst);
-    return !is_inside(present) && rings_are_empty() &&
+    return !is_inside(present, stopped) && rings_are_empty() &&
            atomic_load_explicit(&presence, memory_order_seq_cst) == present;
 }
 

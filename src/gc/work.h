@@ -46,15 +46,18 @@ unsigned work_take(struct marker *marker, uint32_t *spans, unsigned most);
 /* What is likely to come so far behind what was taken last; 0: nothing. */
 size_t work_peek(const struct marker *marker, size_t ahead);
 
-/* Whether others than the collector's thread may enter; and waits until none is inside. */
+/* Whether others than the collector's thread may enter; closed, none is inside. `stopped`: the
+ * world is, and none of the program's threads marks. */
 void work_open(void);
-void work_close(void);
-/* NULL: it's closed, or as many mark as may. */
+void work_close(bool stopped);
+/* NULL: it's closed, or as many mark as may. By the program's threads, and by the library's own. */
 struct marker *work_enter(void);
 void work_leave(struct marker *marker);
+struct marker *work_enter_own(void);
+void work_leave_own(struct marker *marker);
 
 /* Nobody but the caller, the collector's thread, marks, and all rings are empty. */
-bool work_is_done(void);
+bool work_is_done(bool stopped);
 /* For a moment in which there's nothing to take. */
 void work_wait(void);
 void work_reset_in_child(void);
