@@ -112,10 +112,23 @@ void helpers_start(void)
         helpers.count++;
 }
 
+/*
+ * So many processors have nothing to do. A helper that has to share one with another program's
+ * thread may be put aside with spans in its hands, for which the collector's thread then waits.
+ */
+static unsigned idle_processors(void)
+{
+    unsigned running, online;
+    if (!os_count_running("/proc/loadavg", "/sys/devices/system/cpu/online", &running, &online))
+        return 0;
+    return online > running ? online - running : 0;
+}
+
 void helpers_call(bool all)
 {
-    unsigned beside = os_processors() / 4;
+    unsigned beside = os_processors() / 4, idle = all ? idle_processors() : beside;
     unsigned called = all ? helpers.count : beside > 1 ? beside - 1 : 0;
+    called = called < idle ? called : idle;
     if (called == 0 || atomic_load_explicit(&helpers.is_on, memory_order_relaxed))
         return;
     atomic_store_explicit(&helpers.called, called, memory_order_relaxed);

@@ -7,8 +7,8 @@
 
 /* By the collector's thread, with no lock held: there they are, if they can be. */
 void helpers_start(void);
-/* Has them mark, all that there are or so many that with the collector's thread a quarter of the
- * processors is at it, as long as others may enter (work.h). */
+/* Has them mark, as many as there are idle processors or so many that with the collector's thread a
+ * quarter of the processors is at it, as long as others may enter (work.h). */
 void helpers_call(bool all);
 /* They come no more; who is inside may still be. */
 void helpers_dismiss(void);

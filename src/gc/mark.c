@@ -583,10 +583,12 @@ static void enqueue_unscanned(size_t first_page)
 /* While the world is stopped: its processors are free. */
 static void drain_all(void)
 {
+    bool called = false;
     for (size_t spans = 0; !work_is_done(true);) {
         unsigned count = drain_some(work_own(), WORK_BATCH);
         spans += count;
-        if (spans > ALONE) {
+        if (spans > ALONE && !called) {
+            called = true;
             work_open();
             helpers_call(true);
         }
