@@ -472,12 +472,27 @@ static void scan_small(struct marker *marker, const struct span *span, struct sp
         }
 }
 
+/*
+ * What takes a system call, to copy or to ask for its pages, is left to the library's own threads:
+ * the program's may have shut themselves in since the first cycle.
+ */
+static bool is_left(struct marker *marker, const struct span *span, size_t page)
+{
+    bool plain = span->noscan || (span->state == SPAN_SMALL && span->size < COPY_MIN);
+    if (GA_LIKELY(!marker->plain || plain))
+        return false;
+    marker->left[marker->left_count++] = (uint32_t)page;
+    return true;
+}
+
 /* What a page in the queue stands for: its span, or the piece of a large block that begins there.
  */
 static void scan_queued(struct marker *marker, size_t page)
 {
     size_t first = first_page_of(page);
     const struct span *span = mheap_span_at(first);
+    if (is_left(marker, span, page))
+        return;
     if (first != page) {
         if (span->state == SPAN_LARGE && !span->noscan)
             scan_piece(marker, span, page);
@@ -547,11 +562,23 @@ bool mark_drain_beside(const atomic_bool *give_up)
     return done;
 }
 
+static void put_back(struct marker *marker)
+{
+    for (unsigned i = 0; i < marker->left_count; i++)
+        if (GA_UNLIKELY(!work_put(marker, marker->left[i]))) {
+            marker->plain = false; /* rather than lose it */
+            scan_queued(marker, marker->left[i]);
+        }
+}
+
 size_t mark_some(struct marker *marker, size_t bytes, unsigned batch)
 {
     size_t before = atomic_load_explicit(&marker->scanned, memory_order_relaxed), done = 0;
-    while (done < bytes && drain_some(marker, batch) > 0)
+    marker->left_count = 0;
+    while (done < bytes && marker->left_count + batch <= WORK_BATCH &&
+           drain_some(marker, batch) > 0)
         done = atomic_load_explicit(&marker->scanned, memory_order_relaxed) - before;
+    put_back(marker);
     return done;
 }
 

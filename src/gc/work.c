@@ -184,8 +184,10 @@ static struct marker *enter(uint64_t as)
     atomic_fetch_add_explicit(&presence, ENTERED + as, memory_order_seq_cst);
     bool open = atomic_load_explicit(&is_open, memory_order_seq_cst);
     for (unsigned i = 1; open && i < ring_count; i++)
-        if (!atomic_exchange_explicit(&markers[i].lent, true, memory_order_acquire))
+        if (!atomic_exchange_explicit(&markers[i].lent, true, memory_order_acquire)) {
+            markers[i].plain = as == PROGRAM;
             return &markers[i];
+        }
     atomic_fetch_sub_explicit(&presence, as, memory_order_seq_cst);
     return NULL;
 }

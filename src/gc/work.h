@@ -25,7 +25,10 @@ struct marker {
     size_t mask;                                /* constant while anybody marks */
     atomic_size_t scanned;                      /* bytes looked at; relaxed, the owner's to write */
     char *copy;                                 /* COPY_STEP bytes; the owner's */
-    atomic_bool lent;                           /* acquire and release */
+    bool plain;                /* a thread of the program's: it makes no system calls */
+    unsigned left_count;       /* the owner's, as the next */
+    uint32_t left[WORK_BATCH]; /* what it may not look into; it goes back to the ring */
+    atomic_bool lent;          /* acquire and release */
 };
 
 #define COPY_STEP ((size_t)64 << 10)
