@@ -648,17 +648,6 @@ static void rescan_part(const struct span *span, uintptr_t object, size_t size, 
         scan_part(work_own(), &(struct part){span, object, size, from, to, false});
 }
 
-/* Of a word's bits those that stand for first .. last, one of which it has. */
-static uint64_t bits_within(size_t word, size_t first, size_t last)
-{
-    uint64_t bits = ~UINT64_C(0);
-    if (word == first / 64)
-        bits <<= first % 64;
-    if (word == last / 64)
-        bits &= ~UINT64_C(0) >> (63 - last % 64);
-    return bits;
-}
-
 static void rescan_objects(const struct span *span, uintptr_t start, uintptr_t end)
 {
     const struct span_marks *marks = marks_of(span->page);
@@ -668,7 +657,7 @@ static void rescan_objects(const struct span *span, uintptr_t start, uintptr_t e
     last = last < span->objects ? last : span->objects - 1u;
     for (size_t word = first / 64; word <= last / 64; word++) {
         uint64_t marked = __atomic_load_n(&marks->mark[word], __ATOMIC_RELAXED) & span->bits[word];
-        marked &= bits_within(word, first, last);
+        marked &= marks_within(word, first, last);
         for (; marked; marked &= marked - 1) {
             size_t index = word * 64 + (unsigned)__builtin_ctzl(marked);
             rescan_part(span, base + index * span->size, span->size, start, end);

@@ -52,13 +52,13 @@ static bool prepare_ring(struct marker *marker, size_t capacity)
     if (!marker->copy)
         marker->copy = mheap_meta_alloc(COPY_STEP);
     if (marker->spans && marker->mask + 1 >= capacity)
-        return marker->copy;
-    _Atomic(uint32_t) *spans = mheap_meta_alloc(capacity * sizeof(*spans));
+        return marker->copy != NULL;
+    atomic_uint *spans = mheap_meta_alloc(capacity * sizeof(*spans));
     if (!spans)
         return false;
     marker->spans = spans;
     marker->mask = capacity - 1;
-    return marker->copy;
+    return marker->copy != NULL;
 }
 
 bool work_prepare(size_t spans)

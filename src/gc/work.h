@@ -21,7 +21,7 @@
 struct marker {
     _Alignas(GA_CACHE_LINE) atomic_size_t head; /* all's; see work.c */
     _Alignas(GA_CACHE_LINE) atomic_size_t tail; /* the owner's; see work.c */
-    _Atomic(uint32_t) *spans;                   /* first pages; relaxed: head and tail order them */
+    atomic_uint *spans;                         /* first pages; relaxed: head and tail order them */
     size_t mask;                                /* constant while anybody marks */
     atomic_size_t scanned;                      /* bytes looked at; relaxed, the owner's to write */
     char *copy;                                 /* COPY_STEP bytes; the owner's */

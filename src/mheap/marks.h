@@ -88,6 +88,17 @@ GA_INLINE uint32_t *marks_swept(size_t first_page)
     return &marks_arena(first_page)->swept[first_page % ARENA_PAGES];
 }
 
+/* Of a word of bits those that stand for objects first .. last, one of which it has. */
+GA_INLINE uint64_t marks_within(size_t word, size_t first, size_t last)
+{
+    uint64_t bits = ~UINT64_C(0);
+    if (word == first / 64)
+        bits <<= first % 64;
+    if (word == last / 64)
+        bits &= ~UINT64_C(0) >> (63 - last % 64);
+    return bits;
+}
+
 /* Marks what is allocated while the marker is at work, which marks in the same words. */
 GA_INLINE void marks_allocated(size_t first_page, unsigned word, uint64_t bits)
 {
