@@ -9,7 +9,7 @@
  * blocking.c threads that needn't be stopped
  * roots.c   where pointers may be
  * mark.c    following them
- * work.c    spans that wait to be looked into
+ * work.c    spans that wait to be looked into; drain.c: taking them
  * assist.c  threads that allocate help; helpers.c: threads of the library's
  * typed.c   in blocks with a type; types.c: the types
  * special.c finalizers, cleanups, weak pointers, links
@@ -97,20 +97,32 @@ bool mark_knows_all(void);
 struct marker;
 /* A word that was found in the heap. */
 void mark_heap_word(struct marker *marker, uintptr_t word);
-/* Follows what was marked, up to some bytes, `batch` spans at a time; how many bytes it looked at.
- * By whoever has entered (work.h). */
-size_t mark_some(struct marker *marker, size_t bytes, unsigned batch);
+/* Looks into what a page in the queue stands for: its span, or the piece of a large block that
+ * begins there. */
+void mark_queued(struct marker *marker, size_t page);
+/* Has the objects fetched that a span would have looked into now. */
+void mark_fetch_objects(size_t first_page);
+/* The world is stopped: queues what was marked when a ring had no room. false: there was nothing.
+ */
+bool mark_enqueue_missed(void);
+
 /* Marks an object, and doesn't look inside. */
 void mark_leaf(void *object, void *context);
-/* Follows what was marked until nothing is left. */
-void mark_drain(void);
-/* The same beside the running program. false: given up. */
-bool mark_drain_beside(const atomic_bool *give_up);
 /* Scans what is marked in [start, end) again; adds to *bytes. */
 void mark_rescan(uintptr_t start, uintptr_t end, void *bytes);
 /* Clears every mark bit. */
 void mark_undo(void);
 size_t mark_scanned(void); /* bytes looked at since mark_begin */
+
+/* --- drain.c --- */
+
+/* Follows what was marked, up to some bytes, `batch` spans at a time; how many bytes it looked at.
+ * By whoever has entered (work.h). */
+size_t mark_some(struct marker *marker, size_t bytes, unsigned batch);
+/* Follows what was marked until nothing is left. */
+void mark_drain(void);
+/* The same beside the running program. false: given up. */
+bool mark_drain_beside(const atomic_bool *give_up);
 
 /* --- types.c, typed.c --- */
 

@@ -4,7 +4,8 @@
  *
  *   word --in the heap?--> page --class entry--> object --mark bit was clear?--> its span is queued
  *
- * Place: roots.c brings words; cycle.c has the queue drained. Reads src/mheap's tables.
+ * Place: roots.c brings words; drain.c takes spans from the queue, and brings them here. Reads
+ * src/mheap's tables.
  *
  * The queue (work.h) holds spans, first in first out, each at most once: by the time a span's turn
  * comes more of its objects are marked, and they are scanned together, while their lines are in the
@@ -32,8 +33,6 @@
 #include "../mcentral/mcentral.h"
 #include "../os/os.h"
 #include "../os/proc.h"
-#include "assist.h"
-#include "helpers.h"
 #include "internal.h"
 #include "work.h"
 
@@ -425,9 +424,7 @@ static unsigned words_of(const struct span *span)
     return (span->objects + 63u) / 64;
 }
 
-/* Has the objects fetched that a span would scan now: one after the other each would be waited for.
- */
-static void fetch_objects(size_t first_page)
+void mark_fetch_objects(size_t first_page)
 {
     const struct span *span = mheap_span_at(first_page);
     const struct span_marks *marks = marks_of(first_page);
@@ -485,9 +482,7 @@ static bool is_left(struct marker *marker, const struct span *span, size_t page)
     return true;
 }
 
-/* What a page in the queue stands for: its span, or the piece of a large block that begins there.
- */
-static void scan_queued(struct marker *marker, size_t page)
+void mark_queued(struct marker *marker, size_t page)
 {
     size_t first = first_page_of(page);
     const struct span *span = mheap_span_at(first);
@@ -505,81 +500,6 @@ static void scan_queued(struct marker *marker, size_t page)
         scan_large(marker, span, marks_of(page));
     else if (span->state == SPAN_SMALL)
         scan_small(marker, span, marks_of(page));
-}
-
-/* How far ahead of its turn a span's bits are fetched, and then its objects. */
-#define FETCH_AHEAD   6
-#define OBJECTS_AHEAD 2
-
-static size_t coming(const struct marker *marker, const uint32_t *spans, unsigned count,
-                     unsigned at)
-{
-    return at < count ? spans[at] : work_peek(marker, at - count);
-}
-
-static void fetch_span(size_t page)
-{
-    GA_PREFETCH(marks_of(page));
-    GA_PREFETCH(marks_of(page)->scan);
-    GA_PREFETCH(mheap_span_at(page));
-    GA_PREFETCH(mheap_span_at(page)->bits);
-}
-
-/* Scans up to `most` spans. 0: there are none. */
-static unsigned drain_some(struct marker *marker, unsigned most)
-{
-    uint32_t spans[WORK_BATCH];
-    unsigned count = work_take(marker, spans, most);
-    for (unsigned i = 0; i < count; i++) {
-        size_t later = coming(marker, spans, count, i + FETCH_AHEAD);
-        size_t soon = coming(marker, spans, count, i + OBJECTS_AHEAD);
-        if (later)
-            fetch_span(later);
-        if (soon)
-            fetch_objects(soon);
-        scan_queued(marker, spans[i]);
-    }
-    return count;
-}
-
-static bool drain_beside(const atomic_bool *give_up)
-{
-    while (!work_is_done(false)) {
-        if (atomic_load_explicit(give_up, memory_order_relaxed))
-            return false;
-        if (drain_some(work_own(), WORK_BATCH) == 0)
-            work_wait();
-        assist_progress();
-    }
-    return true;
-}
-
-bool mark_drain_beside(const atomic_bool *give_up)
-{
-    helpers_call(false);
-    bool done = drain_beside(give_up);
-    helpers_dismiss();
-    return done;
-}
-
-static void put_back(struct marker *marker)
-{
-    for (unsigned i = 0; i < marker->left_count; i++)
-        if (GA_UNLIKELY(!work_put(marker, marker->left[i]))) {
-            marker->plain = false; /* rather than lose it */
-            scan_queued(marker, marker->left[i]);
-        }
-}
-
-size_t mark_some(struct marker *marker, size_t bytes, unsigned batch)
-{
-    size_t before = atomic_load_explicit(&marker->scanned, memory_order_relaxed), done = 0;
-    marker->left_count = 0;
-    while (done < bytes && marker->left_count + batch <= WORK_BATCH &&
-           drain_some(marker, batch) > 0)
-        done = atomic_load_explicit(&marker->scanned, memory_order_relaxed) - before;
-    put_back(marker);
-    return done;
 }
 
 /* Every span in use, or dead; the heap's lock is held. */
@@ -604,35 +524,12 @@ static void enqueue_unscanned(size_t first_page)
         enqueue(work_own(), first_page);
 }
 
-/* So many spans are looked into before others are called: the waking takes time as well. */
-#define ALONE 1024
-
-/* While the world is stopped: its processors are free. */
-static void drain_all(void)
+bool mark_enqueue_missed(void)
 {
-    bool called = false;
-    for (size_t spans = 0; !work_is_done(true);) {
-        unsigned count = drain_some(work_own(), WORK_BATCH);
-        spans += count;
-        if (spans > ALONE && !called) {
-            called = true;
-            work_open();
-            helpers_call(true);
-        }
-        if (count == 0)
-            work_wait();
-    }
-    helpers_dismiss();
-    work_close(true);
-}
-
-void mark_drain(void)
-{
-    drain_all();
-    while (atomic_exchange_explicit(&heap.overflow, false, memory_order_relaxed)) {
+    bool missed = atomic_exchange_explicit(&heap.overflow, false, memory_order_relaxed);
+    if (missed)
         each_span(enqueue_unscanned);
-        drain_all();
-    }
+    return missed;
 }
 
 /* --- Again, what was written --- */

@@ -42,19 +42,21 @@ enum thread_state {
 static struct {
     struct lock gc_lock;
     struct lock settings;
-    enum gc_mode mode;     /* constant once gc_on */
-    bool trace;            /* constant once gc_on */
-    struct gc_pacer pacer; /* guarded by settings */
-    struct gc_stats stats; /* guarded by settings */
-    atomic_uint state;     /* enum thread_state; relaxed, decided by one compare and exchange */
-    atomic_uint drawn;     /* tickets; release when drawn, acquire by the thread */
-    atomic_bool wanted;    /* the program asks for a cycle; relaxed, for statistics */
-    atomic_uint served;    /* release when served, acquire by who waited */
-    atomic_uint failed;    /* cycles that were abandoned; ordered by served */
-    atomic_size_t trigger; /* the pacer's; relaxed */
-    atomic_size_t goal;    /* the same */
-    atomic_uint ticks;     /* slow paths; relaxed */
-    atomic_bool outrun;    /* the heap is far above its goal, until the cycle ends; relaxed */
+    enum gc_mode mode;         /* constant once gc_on */
+    bool trace;                /* constant once gc_on */
+    struct gc_pacer pacer;     /* guarded by settings */
+    struct gc_stats stats;     /* guarded by settings */
+    atomic_uint state;         /* enum thread_state; relaxed, decided by one compare and exchange */
+    atomic_uint drawn;         /* tickets; release when drawn, acquire by the thread */
+    atomic_bool wanted;        /* the program asks for a cycle; relaxed, for statistics */
+    atomic_uint served;        /* release when served, acquire by who waited */
+    atomic_uint failed;        /* cycles that were abandoned; ordered by served */
+    atomic_size_t trigger;     /* the pacer's; relaxed */
+    atomic_size_t goal;        /* the same */
+    atomic_uint ticks;         /* slow paths; relaxed */
+    atomic_bool outrun;        /* the heap is far above its goal, until the cycle ends; relaxed */
+    atomic_size_t seen;        /* what who waits saw of the collector's progress; relaxed */
+    _Atomic(uint64_t) seen_at; /* when that was new, or the waiting began; relaxed */
     uint64_t pause_buckets[TIME_BUCKETS]; /* for statistics, as the rest; guarded by settings */
     uint64_t pauses[PAUSES_KEPT], pause_ends[PAUSES_KEPT];
     uint64_t last_end;
@@ -328,20 +330,31 @@ bool gc_collect(void)
  */
 #define WAIT_AT_MOST (GC_SECOND / 50)
 
-/* So many waits in vain, two seconds, mean that the collector isn't there: a child made without
- * fork's handlers has none. */
-#define VAIN_MAX 100
+/* So long without any progress means that the collector isn't there: a child made without fork's
+ * handlers has none. */
+#define VAIN_MOST (5 * GC_SECOND)
 
 static void wait_for_collector(unsigned served)
 {
-    static atomic_uint vain; /* relaxed: a limit */
     os_futex_wait_for(&collector.served, served, WAIT_AT_MOST);
-    if (atomic_load_explicit(&collector.served, memory_order_relaxed) != served) {
-        atomic_store_explicit(&vain, 0, memory_order_relaxed);
-    } else if (atomic_fetch_add_explicit(&vain, 1, memory_order_relaxed) >= VAIN_MAX) {
+    size_t seen = mark_scanned() + atomic_load_explicit(&collector.served, memory_order_relaxed);
+    uint64_t since = atomic_load_explicit(&collector.seen_at, memory_order_relaxed);
+    uint64_t now = os_nanotime(); /* later than what was read before it */
+    if (atomic_exchange_explicit(&collector.seen, seen, memory_order_relaxed) != seen) {
+        atomic_store_explicit(&collector.seen_at, now, memory_order_relaxed);
+    } else if (now > since && now - since > VAIN_MOST) {
         atomic_store_explicit(&collector.outrun, false, memory_order_relaxed);
         atomic_store_explicit(&collector.goal, SIZE_MAX, memory_order_relaxed);
     }
+}
+
+/* Whoever comes by waits from now on. */
+static void begin_to_wait(void)
+{
+    if (atomic_load_explicit(&collector.outrun, memory_order_relaxed))
+        return;
+    atomic_store_explicit(&collector.seen_at, os_nanotime(), memory_order_relaxed);
+    atomic_store_explicit(&collector.outrun, true, memory_order_relaxed);
 }
 
 static void look(unsigned served)
@@ -354,7 +367,7 @@ static void look(unsigned served)
     size_t goal = atomic_load_explicit(&collector.goal, memory_order_relaxed);
     size_t far = collector.pacer.stops ? goal / 8 : goal / 4;
     if (heap > goal && heap - goal > far && !assist_is_limited())
-        atomic_store_explicit(&collector.outrun, true, memory_order_relaxed);
+        begin_to_wait();
 }
 
 GA_NOINLINE void gc_tick_slow(size_t allocated)
