@@ -155,7 +155,7 @@ void assist_pay(size_t allocated)
     if (!ratio || !allocated)
         return;
     unsigned cycle = atomic_load_explicit(&assist.cycle, memory_order_relaxed);
-    size_t owed = allocated / GC_ASSIST_UNIT * ratio;
+    size_t owed = allocated * ratio / GC_ASSIST_UNIT;
     if (cache == &mcache_none) {
         pay(owed);
         return;
