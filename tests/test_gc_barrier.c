@@ -6,6 +6,7 @@
 
 #include "gc/barrier.h"
 #include "gc/internal.h"
+#include "gc/work.h"
 #include "mcentral/mcentral.h"
 #include "os/fault.h"
 
@@ -176,7 +177,7 @@ static void large_blocks_are_looked_at_again_while_one_moves(void **state)
     memset(large, 0, (size_t)300 << HEAP_PAGE_SHIFT);
     mheap_set_type(span, 0);
     begin();
-    mark_heap_word((uintptr_t)large);
+    mark_heap_word(work_own(), (uintptr_t)large);
     follow();
     large[9] = held;
     take();
@@ -288,7 +289,7 @@ static void without_memory_all_is_marked_anew(void **state)
     for (unsigned i = 0; i < COUNT(parts); i++)
         make_part(&parts[i]);
     begin();
-    mark_heap_word((uintptr_t)early);
+    mark_heap_word(work_own(), (uintptr_t)early);
     os_fault_kinds = OS_FAULT_MMAP;
     os_fault_forever = true;
     os_fault_at = 1;
@@ -304,7 +305,7 @@ static void without_memory_all_is_marked_anew(void **state)
     assert_false(is_marked(early));
     end();
     begin();
-    mark_heap_word((uintptr_t)early);
+    mark_heap_word(work_own(), (uintptr_t)early);
     take();
     assert_true(is_marked(early));
     end();

@@ -169,6 +169,104 @@ static void huge_figures_do_not_wrap(void **state)
     assert_true(pacer.goal >= result.marked);
 }
 
+/* --- While a cycle is under way --- */
+
+static const struct {
+    const char *name;
+    struct gc_progress progress; /* of a heap with 100 MB alive, of which 80 MB were looked at */
+    size_t limit;
+    double asked; /* for a byte */
+} paces[] = {
+    {"at the trigger, all of it is left", {170 * MB, 170 * MB, 0, 0}, GC_NO_LIMIT, 80.0 / 30},
+    {"half way in both", {170 * MB, 185 * MB, 40 * MB, 0}, GC_NO_LIMIT, 40.0 / 15},
+    {"the collector is ahead", {170 * MB, 175 * MB, 70 * MB, 0}, GC_NO_LIMIT, 10.0 / 25},
+    {"the program is", {170 * MB, 199 * MB, 10 * MB, 0}, GC_NO_LIMIT, 70},
+    {"it has come to the goal", {170 * MB, 200 * MB, 10 * MB, 0}, GC_NO_LIMIT, 128},
+    {"and beyond", {170 * MB, 900 * MB, 10 * MB, 0}, GC_NO_LIMIT, 128},
+    {"more lives than before", {170 * MB, 190 * MB, 90 * MB, 0}, GC_NO_LIMIT, 80.0 / 30},
+    {"all was looked at", {170 * MB, 190 * MB, 200 * MB, 0}, GC_NO_LIMIT, 1.0 / 16 / 30},
+    {"only what was written is left", {170 * MB, 190 * MB, 0, 1}, GC_NO_LIMIT, 20.0 / 30},
+    {"the same, and nothing grew", {170 * MB, 170 * MB, 0, 1}, GC_NO_LIMIT, 1.0 / 16 / 50},
+    {"the same, for the third time", {170 * MB, 190 * MB, 0, 3}, GC_NO_LIMIT, 80.0 / 30},
+    {"the same, at the hard goal", {170 * MB, 220 * MB, 0, 1}, GC_NO_LIMIT, 128},
+    {"the limit has set the goal", {120 * MB, 130 * MB, 0, 0}, 150 * MB, 80.0 / 20},
+};
+
+static struct gc_pacer pacer_of(size_t limit)
+{
+    struct gc_pacer pacer;
+    struct gc_result result = {.marked = 100 * MB, .scanned = 80 * MB};
+    gc_pacer_init(&pacer, 100, limit, false, 0);
+    gc_pacer_ended(&pacer, &result);
+    return pacer;
+}
+
+static void threads_pay_as_the_table_has_it(void **state)
+{
+    for (size_t i = 0; i < COUNT(paces); i++) {
+        struct gc_pacer pacer = pacer_of(paces[i].limit);
+        size_t asked = gc_pacer_assist(&pacer, &paces[i].progress);
+        double off = (double)asked - paces[i].asked * GC_ASSIST_UNIT;
+        if (off > 1 || off < -1)
+            fail_msg("%s: %zu are asked for", paces[i].name, asked);
+    }
+}
+
+static void without_a_goal_nobody_pays(void **state)
+{
+    struct gc_pacer pacer;
+    struct gc_progress progress = {MB, MB, 0, 0};
+    gc_pacer_init(&pacer, GC_PERCENT_OFF, GC_NO_LIMIT, false, 0);
+    assert_int_equal(gc_pacer_assist(&pacer, &progress), 0);
+}
+
+static void only_the_limit_s_goal_is_limited(void **state)
+{
+    struct gc_pacer free = pacer_of(GC_NO_LIMIT), limited = pacer_of(150 * MB);
+    assert_false(gc_pacer_is_limited(&free));
+    assert_true(gc_pacer_is_limited(&limited));
+}
+
+/* Two processors; so long the threads assist in each second, and after so many of them they need no
+ * more; 0: they always need. */
+static const struct {
+    const char *name;
+    uint64_t assist; /* nanoseconds in a second of two processors */
+    bool marking;
+    unsigned limited_after;
+} efforts[] = {
+    {"nobody assists", 0, true, 0},
+    {"half of the time is taken", GC_SECOND / 2, true, 0},
+    {"three quarters", GC_SECOND, true, 2},
+    {"all of it", 3 * GC_SECOND / 2, true, 1},
+    {"more than there is", 10 * GC_SECOND, true, 1},
+    {"half of it, and no marking", GC_SECOND, false, 0},
+};
+
+static void threads_do_no_more_than_half(void **state)
+{
+    for (size_t i = 0; i < COUNT(efforts); i++) {
+        struct gc_limiter limiter;
+        gc_limiter_init(&limiter, 2, 0);
+        for (unsigned second = 1; second <= 10; second++) {
+            bool limited = gc_limiter_update(&limiter, second * GC_SECOND, efforts[i].assist,
+                                             efforts[i].marking);
+            bool should = efforts[i].limited_after && second >= efforts[i].limited_after;
+            if (limited != should)
+                fail_msg("%s: after %u s", efforts[i].name, second);
+        }
+    }
+}
+
+static void a_pause_pays_the_limiter_off(void **state)
+{
+    struct gc_limiter limiter;
+    gc_limiter_init(&limiter, 2, 0);
+    assert_true(gc_limiter_update(&limiter, GC_SECOND, 3 * GC_SECOND, true));
+    assert_false(gc_limiter_update(&limiter, 2 * GC_SECOND, 0, false));
+    assert_false(gc_limiter_update(&limiter, 3 * GC_SECOND, 3 * GC_SECOND / 2, false));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +275,11 @@ int main(void)
         cmocka_unit_test(a_cycle_is_due_after_two_minutes),
         cmocka_unit_test(a_new_percentage_counts_at_once),
         cmocka_unit_test(huge_figures_do_not_wrap),
+        cmocka_unit_test(threads_pay_as_the_table_has_it),
+        cmocka_unit_test(without_a_goal_nobody_pays),
+        cmocka_unit_test(only_the_limit_s_goal_is_limited),
+        cmocka_unit_test(threads_do_no_more_than_half),
+        cmocka_unit_test(a_pause_pays_the_limiter_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,7 @@
 struct program {
     struct pacer pacer;
     uint64_t now;
-    size_t in_use, peak, free;
+    size_t in_use, peak, free, kept;
 };
 
 static void program_start(struct program *program)
@@ -36,7 +36,8 @@ static void use(struct program *program, size_t in_use, size_t free)
 
 static struct pacer_sample sample_of(struct program *program)
 {
-    struct pacer_sample sample = {program->now, program->in_use, program->peak, program->free};
+    struct pacer_sample sample = {program->now, program->in_use, program->peak, program->free,
+                                  program->kept};
     program->peak = program->in_use;
     return sample;
 }
@@ -76,6 +77,19 @@ static void a_tenth_of_what_is_in_use_is_kept(void **state)
     use(&program, 100 * MB, 100 * MB);
     assert_int_equal(look(&program), 90 * MB);
     assert_int_equal(look(&program), 0);
+}
+
+static void what_the_collector_will_need_is_kept(void **state)
+{
+    struct program program;
+    program_start(&program);
+    use(&program, 200 * MB, 0);
+    look(&program);
+    program.kept = 150 * MB;
+    use(&program, 100 * MB, 100 * MB);
+    assert_int_equal(look(&program), 35 * MB);
+    program.kept = 0;
+    assert_int_equal(look(&program), 55 * MB);
 }
 
 static void little_stays(void **state)
@@ -425,6 +439,7 @@ int main(void)
         cmocka_unit_test(over_a_limit_the_caches_are_drained),
         cmocka_unit_test(what_came_back_between_two_looks_is_regretted),
         cmocka_unit_test(a_tenth_of_what_is_in_use_is_kept),
+        cmocka_unit_test(what_the_collector_will_need_is_kept),
         cmocka_unit_test(little_stays),
         cmocka_unit_test(what_was_released_in_vain_is_held_next_time),
         cmocka_unit_test(what_stayed_away_long_enough_is_not_regretted),

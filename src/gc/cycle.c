@@ -31,6 +31,7 @@
 #include "../os/lock.h"
 #include "../os/os.h"
 #include "../os/proc.h"
+#include "assist.h"
 #include "barrier.h"
 #include "internal.h"
 
@@ -145,6 +146,8 @@ static bool protect_stretch(uintptr_t start, uintptr_t end, void *tracker)
 static bool mark_reachable(bool tracked)
 {
     struct rescan rescan = {.protect = false};
+    if (!mark_knows_all())
+        return false;
     mark_look();
     if (gc_barriers)
         barrier_mark_stopped();
@@ -228,21 +231,43 @@ void set_marking(bool marking)
     release_all();
 }
 
-/* What was written is looked at again while it is more than this, or until it has become no less
- * for some passes: the rest is left to the stop. */
-#define FEW_BYTES  ((size_t)64 << 10)
-#define MAX_PASSES 4
+/*
+ * What was written is looked at again, and the roots, while that brings more than this, or until it
+ * has become no less for some passes: the rest is left to the stop.
+ */
+#define FEW_BYTES   ((size_t)256 << 10)
+#define MAX_PASSES  10
+#define MAX_IN_VAIN 2
+/* Roots are looked at again if they are less than this. */
+#define FEW_ROOTS ((size_t)16 << 20)
 
-static bool rescan_beside(const atomic_bool *yield)
+/* Says what it had to look at. false: given up. */
+static bool rescan_once(struct os_tracker *tracker, const atomic_bool *yield, size_t *bytes)
 {
-    size_t before = SIZE_MAX;
-    for (unsigned pass = 0; pass < MAX_PASSES; pass++) {
-        struct rescan rescan = {.protect = true};
-        if (!each_stretch(false, rescan_stretch, &rescan) || !mark_drain_beside(yield))
+    os_track_extend(tracker, heap_end());
+    struct rescan rescan = {.protect = true};
+    size_t before = mark_scanned(), roots = roots_bytes();
+    assist_pass();
+    if (roots <= FEW_ROOTS && !roots_mark(false))
+        return false;
+    if (!each_stretch(false, rescan_stretch, &rescan) || !mark_drain_beside(yield))
+        return false;
+    *bytes = mark_scanned() - before;
+    *bytes -= roots < *bytes ? roots : *bytes;
+    return true;
+}
+
+static bool rescan_beside(struct os_tracker *tracker, const atomic_bool *yield)
+{
+    size_t before = SIZE_MAX, bytes;
+    unsigned in_vain = 0;
+    for (unsigned pass = 0; pass < MAX_PASSES && in_vain < MAX_IN_VAIN; pass++) {
+        if (!rescan_once(tracker, yield, &bytes))
             return false;
-        if (rescan.written <= FEW_BYTES || rescan.written > before)
+        if (bytes <= FEW_BYTES)
             return true;
-        before = rescan.written;
+        in_vain = bytes > before - before / 4 ? in_vain + 1 : 0;
+        before = bytes;
     }
     return true;
 }
@@ -251,25 +276,32 @@ static bool rescan_beside(const atomic_bool *yield)
  * The roots are looked at as they are just now, torn and stale as that may be: what they lead to
  * is very likely alive, and needn't be found while the world is stopped.
  */
-static bool mark_beside(const atomic_bool *yield)
+static bool mark_beside(const struct cycle *cycle, struct os_tracker *tracker,
+                        const atomic_bool *yield)
 {
     stop_forget();
     mark_begin();
-    return roots_mark(false) && mark_drain_beside(yield) && rescan_beside(yield);
+    assist_begin(&cycle->pacer, cycle->heap_before);
+    bool marked = roots_mark(false) && mark_drain_beside(yield) && rescan_beside(tracker, yield);
+    assist_end();
+    return marked;
 }
 
 static enum cycle_end run_beside(struct cycle *cycle, struct os_tracker *tracker,
                                  const atomic_bool *yield)
 {
     cycle->beside = os_nanotime();
+    GA_STORE_ANY(mheap_marks.unmarked, true); /* what of it lives is found in written pages */
     set_marking(true);
-    if (!mark_beside(yield)) {
+    if (!mark_beside(cycle, tracker, yield)) {
         set_marking(false);
+        GA_STORE_ANY(mheap_marks.unmarked, false);
         os_track_end(tracker);
         bool yielded = atomic_load_explicit(yield, memory_order_relaxed);
         return yielded ? CYCLE_YIELDED : CYCLE_FAILED;
     }
     bool complete = stop_and_mark(cycle, true);
+    GA_STORE_ANY(mheap_marks.unmarked, false);
     os_track_end(tracker);
     return complete ? CYCLE_DONE : CYCLE_FAILED;
 }

@@ -20,12 +20,13 @@ bool gc_enable(enum gc_mode mode, unsigned *told);
 /* GOGC's text, or NULL. */
 void gc_configure(const char *gogc);
 
-/* After a slow path, with no lock held: begins a cycle when it is time. */
-void gc_tick_slow(void);
-GA_INLINE void gc_tick(void)
+/* After a slow path, with no lock held, in which the thread got so many bytes: begins a cycle when
+ * it is time, and has the thread do its part of one. */
+void gc_tick_slow(size_t allocated);
+GA_INLINE void gc_tick(size_t allocated)
 {
     if (GA_UNLIKELY(GA_LOAD_ANY(gc_on)))
-        gc_tick_slow();
+        gc_tick_slow(allocated);
 }
 
 /* A full cycle and its sweep, begun after the call. false: there's no collector, or the cycle was

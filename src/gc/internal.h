@@ -11,6 +11,8 @@
  * blocking.c threads that needn't be stopped
  * roots.c   where pointers may be
  * mark.c    following them
+ * work.c    spans that wait to be looked into; drain.c: taking them
+ * assist.c  threads that allocate help; helpers.c: threads of the library's
  * typed.c   in blocks with a type; types.c: the types
  * special.c finalizers, cleanups, weak pointers, links
  * phases.c  telling the program where a cycle is
@@ -93,14 +95,25 @@ bool mark_is_dead(uintptr_t address);
  * to the marker, which looks inside. */
 bool mark_claim(uintptr_t address);
 void mark_claimed(uintptr_t address);
+/* Whether the kernel lets blocks be copied safely before they are looked at. */
+bool mark_copies(void);
+/* Whether the heap hasn't grown beyond what can be recognised as an address. */
+bool mark_knows_all(void);
+/* One that marks: see work.h. */
+struct marker;
 /* A word that was found in the heap. */
-void mark_heap_word(uintptr_t word);
+void mark_heap_word(struct marker *marker, uintptr_t word);
+/* Looks into what a page in the queue stands for: its span, or the piece of a large block that
+ * begins there. */
+void mark_queued(struct marker *marker, size_t page);
+/* Has the objects fetched that a span would have looked into now. */
+void mark_fetch_objects(size_t first_page);
+/* The world is stopped: queues what was marked when a ring had no room. false: there was nothing.
+ */
+bool mark_enqueue_missed(void);
+
 /* Marks an object, and doesn't look inside. */
 void mark_leaf(void *object, void *context);
-/* Follows what was marked until nothing is left. */
-void mark_drain(void);
-/* The same beside the running program. false: given up. */
-bool mark_drain_beside(const atomic_bool *give_up);
 /* Scans what is marked in [start, end) again; adds to *bytes. */
 void mark_rescan(uintptr_t start, uintptr_t end, void *bytes);
 /* What is marked in a span is looked at again; all that is in use in it is marked, and looked at.
@@ -109,15 +122,26 @@ void mark_again(size_t first_page);
 void mark_in_use(size_t first_page);
 /* Clears every mark bit. */
 void mark_undo(void);
-/* Every span in use; the heap's lock is held. */
+/* Every span in use, or dead; the heap's lock is held. */
 void each_span(void (*visit)(size_t first_page));
 size_t mark_scanned(void); /* bytes looked at since mark_begin */
+
+/* --- drain.c --- */
+
+/* Follows what was marked, up to some bytes, `batch` spans at a time; how many bytes it looked at.
+ * By whoever has entered (work.h). */
+size_t mark_some(struct marker *marker, size_t bytes, unsigned batch);
+/* Follows what was marked until nothing is left. */
+void mark_drain(void);
+/* The same beside the running program. false: given up. */
+bool mark_drain_beside(const atomic_bool *give_up);
 
 /* --- types.c, typed.c --- */
 
 extern struct lock types_lock; /* outside of the page heap's */
 /* Looks at the pointers in [from, to) of an object. false: it has no type. */
-bool typed_scan(const struct span *span, uintptr_t object, uintptr_t from, uintptr_t to);
+bool typed_scan(struct marker *marker, const struct span *span, uintptr_t object, uintptr_t from,
+                uintptr_t to);
 
 /* --- roots.c --- */
 
@@ -175,6 +199,7 @@ enum cycle_end {
 struct cycle {
     bool asked; /* for, by the program */
     enum gc_way way;
+    struct gc_pacer pacer; /* as it was when it began */
     /* Times: the beginning; marking beside the program begins; the world is to stop, has stopped,
      * goes on; the end of the sweep. */
     uint64_t began, beside, stopping, stopped, resumed, swept;

@@ -98,8 +98,14 @@ void gc_pacer_ended(struct gc_pacer *pacer, const struct gc_result *result)
     pacer->cycles++;
     pacer->marked = result->marked;
     pacer->roots = result->roots;
+    pacer->scanned = result->scanned;
     pacer->ended = result->now;
     set_goal(pacer, result->overhead);
+}
+
+bool gc_pacer_is_limited(const struct gc_pacer *pacer)
+{
+    return pacer->goal < percent_goal(pacer);
 }
 
 enum gc_reason gc_pacer_due(const struct gc_pacer *pacer, size_t heap, uint64_t now)
@@ -108,4 +114,49 @@ enum gc_reason gc_pacer_due(const struct gc_pacer *pacer, size_t heap, uint64_t 
         return GC_REASON_HEAP;
     bool forced = pacer->percent >= 0 && now - pacer->ended >= GC_FORCE_AFTER;
     return forced ? GC_REASON_TIME : GC_NO_REASON;
+}
+
+/* --- While a cycle is under way --- */
+
+/* The least that counts as left, of either, and the most that is asked for a byte. */
+#define LEAST_LEFT ((size_t)64 << 10)
+#define MOST_ASKED 128
+
+size_t gc_pacer_assist(const struct gc_pacer *pacer, const struct gc_progress *progress)
+{
+    size_t goal = pacer->goal, work = minus(pacer->scanned, progress->scanned);
+    double insistence = (double)((size_t)1 << (progress->passes % 16)) / 2;
+    if (goal == SIZE_MAX)
+        return 0;
+    if (progress->passes || work == 0) {
+        goal = plus(goal, goal / 10);
+        work = progress->passes ? scale(minus(progress->heap, progress->began), insistence)
+                                : minus(plus(progress->began, pacer->roots), progress->scanned);
+    }
+    work = larger(work, LEAST_LEFT);
+    size_t way = larger(minus(goal, progress->heap), LEAST_LEFT);
+    double asked = (double)work / (double)way;
+    return (size_t)((asked < MOST_ASKED ? asked : MOST_ASKED) * GC_ASSIST_UNIT);
+}
+
+/* What the collector's thread takes while it marks, of all processors. */
+#define BACKGROUND_PART 4
+
+void gc_limiter_init(struct gc_limiter *limiter, unsigned processors, uint64_t now)
+{
+    *limiter =
+        (struct gc_limiter){.room = processors * GC_SECOND, .last = now, .processors = processors};
+}
+
+bool gc_limiter_update(struct gc_limiter *limiter, uint64_t now, uint64_t assisted, bool marking)
+{
+    uint64_t whole = (now - limiter->last) * limiter->processors;
+    uint64_t collector = assisted + (marking ? whole / BACKGROUND_PART : 0);
+    uint64_t program = whole > collector ? whole - collector : 0;
+    limiter->last = now;
+    limiter->fill += collector;
+    limiter->fill -= limiter->fill < program ? limiter->fill : program;
+    if (limiter->fill > limiter->room)
+        limiter->fill = limiter->room;
+    return limiter->fill == limiter->room;
 }

@@ -12,6 +12,17 @@
  *            will allocate while the marker is at work; between 70% and 95% of the way from what
  *            was marked to the goal. When the world is stopped for all of it: the goal itself
  *
+ *   assist   what a thread has to look at for each byte that it allocates while marking goes on:
+ *            what is left to be looked at by what the heap may still grow to its goal. As much is
+ *            expected as the last cycle looked at; once that was, all that there was when the cycle
+ *            began, and a tenth more than the goal. When only what was written meanwhile is left,
+ *            as much as was allocated meanwhile; and twice as much with each time that it is
+ *            looked at, so that it becomes less
+ *   limiter  where the memory limit has set the goal, assists and the collector's thread may take
+ *            half of the processors' time: what is more adds up, and from a second for each
+ *            processor on nobody has to assist any more, and the limit isn't kept. Goals by
+ *            percentage rise with what lives, and need none
+ *
  * "Heap" is what was allocated less what was freed, so a program that frees all that it allocates
  * never comes to its trigger.
  */
@@ -33,6 +44,7 @@ struct gc_pacer {
     bool stops;     /* the world is stopped while it is marked */
     size_t marked;  /* bytes found alive by the last cycle */
     size_t roots;   /* bytes of roots that it scanned */
+    size_t scanned; /* bytes that it looked at, roots included */
     uint64_t ended; /* when it ended */
     double cons_mark[GC_HISTORY]; /* bytes allocated for each byte scanned, of the last cycles */
     unsigned cycles;              /* that have ended */
@@ -54,6 +66,31 @@ void gc_pacer_init(struct gc_pacer *pacer, int percent, size_t limit, bool stops
 /* GOGC or the limit has changed. */
 void gc_pacer_set(struct gc_pacer *pacer, int percent, size_t limit);
 void gc_pacer_ended(struct gc_pacer *pacer, const struct gc_result *result);
+
+/* How far a cycle is that is under way. */
+struct gc_progress {
+    size_t began;    /* the heap when it began */
+    size_t heap;     /* the heap */
+    size_t scanned;  /* what was looked at */
+    unsigned passes; /* how often what was written meanwhile was looked at; 0: not yet */
+};
+/* Bytes that are to be looked at for GC_ASSIST_UNIT allocated ones. */
+#define GC_ASSIST_UNIT 256
+size_t gc_pacer_assist(const struct gc_pacer *pacer, const struct gc_progress *progress);
+
+struct gc_limiter {
+    uint64_t room; /* nanoseconds of processors' time */
+    uint64_t fill;
+    uint64_t last; /* when it was last told */
+    unsigned processors;
+};
+void gc_limiter_init(struct gc_limiter *limiter, unsigned processors, uint64_t now);
+/* Since the last call threads have assisted for so long; `marking`: and the collector has marked.
+ * Whether nobody is to assist. */
+bool gc_limiter_update(struct gc_limiter *limiter, uint64_t now, uint64_t assisted, bool marking);
+
+/* Whether it was the limit that set the goal. */
+bool gc_pacer_is_limited(const struct gc_pacer *pacer);
 
 /* Why a cycle should begin now. */
 enum gc_reason {

@@ -23,6 +23,7 @@
 #include "../os/lock.h"
 #include "../os/os.h"
 #include "../os/proc.h"
+#include "helpers.h"
 #include "internal.h"
 #include "roots.h"
 
@@ -256,6 +257,7 @@ bool roots_mark(bool stopped)
     if (!os_each_mapping(visit_mapping, NULL))
         return false;
     mark_stack((const void *)roots.own_live.start, (const void *)roots.own_live.end);
+    helpers_each_stack(mark_stack);
     roots_mark_added();
     return true;
 }

@@ -35,6 +35,7 @@
 #include "../mcentral/mcentral.h"
 #include "../os/os.h"
 #include "../os/proc.h"
+#include "helpers.h"
 #include "internal.h"
 
 /* How often it is looked whether the copy has ended, at most and at least. */
@@ -119,6 +120,7 @@ static void mark_in_copy(void *context)
     struct handed *handed = context;
     if (!is_whole(handed))
         return;
+    helpers_reset_in_child(); /* they aren't there */
     os_keep_pagemap(true);
     if (!cycle_mark_frozen() || !hand_over(handed))
         return;

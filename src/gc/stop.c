@@ -26,6 +26,7 @@
 #include "../os/os.h"
 #include "../os/proc.h"
 #include "../os/report.h"
+#include "helpers.h"
 #include "internal.h"
 
 #define STOP_LIMIT (2 * GC_SECOND)
@@ -106,7 +107,7 @@ static bool is_known(unsigned thread)
 /* One that is gone before it got the signal is left out: there's nothing of it to scan. */
 static void signal_thread(unsigned thread, void *sent)
 {
-    if (thread == world.self || is_known(thread))
+    if (thread == world.self || helpers_has(thread) || is_known(thread))
         return;
     if (world.count == world.capacity) {
         world.overflow = true;

@@ -25,7 +25,9 @@
 #include "../os/os.h"
 #include "../os/report.h"
 #include "../observe/provider.h"
+#include "assist.h"
 #include "barrier.h"
+#include "helpers.h"
 #include "internal.h"
 
 bool gc_on;
@@ -41,19 +43,21 @@ enum thread_state {
 static struct {
     struct lock gc_lock;
     struct lock settings;
-    enum gc_mode mode;     /* constant once gc_on */
-    bool trace;            /* constant once gc_on */
-    struct gc_pacer pacer; /* guarded by settings */
-    struct gc_stats stats; /* guarded by settings */
-    atomic_uint state;     /* enum thread_state; relaxed, decided by one compare and exchange */
-    atomic_uint drawn;     /* tickets; release when drawn, acquire by the thread */
-    atomic_bool wanted;    /* the program asks for a cycle; relaxed, for statistics */
-    atomic_uint served;    /* release when served, acquire by who waited */
-    atomic_uint failed;    /* cycles that were abandoned; ordered by served */
-    atomic_size_t trigger; /* the pacer's; relaxed */
-    atomic_size_t goal;    /* the same */
-    atomic_uint ticks;     /* slow paths; relaxed */
-    atomic_bool outrun;    /* the heap is far above its goal, until the cycle ends; relaxed */
+    enum gc_mode mode;         /* constant once gc_on */
+    bool trace;                /* constant once gc_on */
+    struct gc_pacer pacer;     /* guarded by settings */
+    struct gc_stats stats;     /* guarded by settings */
+    atomic_uint state;         /* enum thread_state; relaxed, decided by one compare and exchange */
+    atomic_uint drawn;         /* tickets; release when drawn, acquire by the thread */
+    atomic_bool wanted;        /* the program asks for a cycle; relaxed, for statistics */
+    atomic_uint served;        /* release when served, acquire by who waited */
+    atomic_uint failed;        /* cycles that were abandoned; ordered by served */
+    atomic_size_t trigger;     /* the pacer's; relaxed */
+    atomic_size_t goal;        /* the same */
+    atomic_uint ticks;         /* slow paths; relaxed */
+    atomic_bool outrun;        /* the heap is far above its goal, until the cycle ends; relaxed */
+    atomic_size_t seen;        /* what who waits saw of the collector's progress; relaxed */
+    _Atomic(uint64_t) seen_at; /* when that was new, or the waiting began; relaxed */
     uint64_t pause_buckets[TIME_BUCKETS]; /* for statistics, as the rest; guarded by settings */
     uint64_t pauses[PAUSES_KEPT], pause_ends[PAUSES_KEPT];
     uint64_t last_end;
@@ -93,6 +97,21 @@ static void account_pause(uint64_t pause)
     collector.pause_buckets[time_bucket(pause)]++;
 }
 
+/* What is freed now will be needed before the next cycle: it isn't given back for as long as that
+ * may take, as far as the last two tell. */
+#define EXPECT_MOST (2 * GC_SECOND)
+
+static void expect_growth(const struct cycle *cycle)
+{
+    static uint64_t last; /* the collector's thread */
+    size_t goal = collector.pacer.goal;
+    uint64_t until = cycle->swept + 4 * (cycle->swept - last);
+    bool soon = last && until - cycle->swept < EXPECT_MOST && goal < SIZE_MAX / 2;
+    last = cycle->swept;
+    atomic_store_explicit(&mheap_marks.expected, soon ? goal + goal / 8 : 0, memory_order_relaxed);
+    atomic_store_explicit(&mheap_marks.expected_until, until, memory_order_relaxed);
+}
+
 /* `settings` is held. */
 static void account(const struct cycle *cycle)
 {
@@ -123,6 +142,7 @@ static void account(const struct cycle *cycle)
     stats->mark_total += cycle->resumed - cycle->beside;
     gc_pacer_ended(&collector.pacer, &result);
     set_pacer();
+    expect_growth(cycle);
 }
 
 /* `settings` is held. A cycle that couldn't be had is tried again when the heap is twice as large:
@@ -139,12 +159,15 @@ static void put_off(void)
 /* Until it isn't given up for a fork. */
 static enum cycle_end mark_cycle(struct cycle *cycle)
 {
+    lock_acquire(&collector.settings);
+    struct gc_pacer pacer = collector.pacer;
+    lock_release(&collector.settings);
     for (;;) {
         /* Who waits to fork goes first. */
         while (atomic_load_explicit(&collector.yield, memory_order_relaxed))
             os_futex_wait_for(&collector.pausing, 0, GC_SECOND / 10000);
         lock_acquire(&collector.gc_lock);
-        *cycle = (struct cycle){0};
+        *cycle = (struct cycle){.pacer = pacer};
         enum cycle_end end = cycle_mark(cycle, collector.mode, &collector.yield);
         lock_release(&collector.gc_lock);
         if (end != CYCLE_YIELDED)
@@ -168,6 +191,7 @@ static void serve(void)
 {
     struct cycle cycle;
     struct gc_pacer paced;
+    helpers_start();
     unsigned tickets = atomic_load_explicit(&collector.drawn, memory_order_acquire);
     bool asked = atomic_exchange_explicit(&collector.wanted, false, memory_order_relaxed);
     bool done = run_cycle(&cycle);
@@ -301,26 +325,38 @@ bool gc_collect(void)
 #define LOOK_EVERY 16
 
 /*
- * While the heap is above its goal whoever comes by waits for the collector, so that it isn't
- * outrun. Not without end: the thread may be the one that forks, for which the collector waits in
- * turn.
+ * While the heap is far above its goal whoever comes by waits for the collector, so that it isn't
+ * outrun: where the world is stopped for all of a cycle; else threads assist, and come here only if
+ * the limiter has them do so no more, or there's nothing that they could mark. Not without end: the
+ * thread may be the one that forks, for which the collector waits in turn.
  */
 #define WAIT_AT_MOST (GC_SECOND / 50)
 
-/* So many waits in vain, two seconds, mean that the collector isn't there: a child made without
- * fork's handlers has none. */
-#define VAIN_MAX 100
+/* So long without any progress means that the collector isn't there: a child made without fork's
+ * handlers has none. */
+#define VAIN_MOST (5 * GC_SECOND)
 
 static void wait_for_collector(unsigned served)
 {
-    static atomic_uint vain; /* relaxed: a limit */
     os_futex_wait_for(&collector.served, served, WAIT_AT_MOST);
-    if (atomic_load_explicit(&collector.served, memory_order_relaxed) != served) {
-        atomic_store_explicit(&vain, 0, memory_order_relaxed);
-    } else if (atomic_fetch_add_explicit(&vain, 1, memory_order_relaxed) >= VAIN_MAX) {
+    size_t seen = mark_scanned() + atomic_load_explicit(&collector.served, memory_order_relaxed);
+    uint64_t since = atomic_load_explicit(&collector.seen_at, memory_order_relaxed);
+    uint64_t now = os_nanotime(); /* later than what was read before it */
+    if (atomic_exchange_explicit(&collector.seen, seen, memory_order_relaxed) != seen) {
+        atomic_store_explicit(&collector.seen_at, now, memory_order_relaxed);
+    } else if (now > since && now - since > VAIN_MOST) {
         atomic_store_explicit(&collector.outrun, false, memory_order_relaxed);
         atomic_store_explicit(&collector.goal, SIZE_MAX, memory_order_relaxed);
     }
+}
+
+/* Whoever comes by waits from now on. */
+static void begin_to_wait(void)
+{
+    if (atomic_load_explicit(&collector.outrun, memory_order_relaxed))
+        return;
+    atomic_store_explicit(&collector.seen_at, os_nanotime(), memory_order_relaxed);
+    atomic_store_explicit(&collector.outrun, true, memory_order_relaxed);
 }
 
 static void look(unsigned served)
@@ -331,11 +367,12 @@ static void look(unsigned served)
     if (atomic_load_explicit(&collector.drawn, memory_order_relaxed) == served)
         draw();
     size_t goal = atomic_load_explicit(&collector.goal, memory_order_relaxed);
-    if (heap > goal && heap - goal > goal / 8)
-        atomic_store_explicit(&collector.outrun, true, memory_order_relaxed);
+    size_t far = collector.pacer.stops ? goal / 8 : goal / 4;
+    if (heap > goal && heap - goal > far && !assist_is_limited())
+        begin_to_wait();
 }
 
-GA_NOINLINE void gc_tick_slow(void)
+GA_NOINLINE void gc_tick_slow(size_t allocated)
 {
     unsigned tick = atomic_fetch_add_explicit(&collector.ticks, 1, memory_order_relaxed);
     if (collector.mode == GC_LEAKS || is_refused())
@@ -343,7 +380,10 @@ GA_NOINLINE void gc_tick_slow(void)
     unsigned served = atomic_load_explicit(&collector.served, memory_order_acquire);
     if (tick % LOOK_EVERY == 0)
         look(served);
-    if (atomic_load_explicit(&collector.outrun, memory_order_relaxed) && !gc_is_own_thread())
+    if (gc_is_own_thread())
+        return;
+    assist_pay(allocated);
+    if (atomic_load_explicit(&collector.outrun, memory_order_relaxed))
         wait_for_collector(served);
 }
 
@@ -489,6 +529,8 @@ void gc_unlock_after_fork(void)
 void gc_reset_in_child(void)
 {
     blocking_reset_in_child();
+    helpers_reset_in_child();
+    assist_reset_in_child();
     phases_reset_in_child();
     lock_reset(&types_lock);
     barrier_reset_in_child();

@@ -14,7 +14,7 @@
  * makes what its thread had stored before visible too (src/libc/typed.c has a fence between the
  * two).
  *
- * Invariants: none of its own. Locking: the collector's thread alone, as mark.c.
+ * Invariants: none of its own. Locking: whoever marks, as mark.c.
  */
 #include <string.h>
 
@@ -30,6 +30,7 @@
 #define SPARSE_MIN ((size_t)1 << 20)
 
 struct view {
+    struct marker *marker;
     const struct gc_type *type;
     uintptr_t object, from, to; /* what of it is wanted */
     bool copies;
@@ -44,7 +45,7 @@ static void visit_words(const struct view *view, uintptr_t address, const uintpt
     size_t at = (address - view->object) / sizeof(*words) % type->words;
     for (size_t i = 0; i < count; i++) {
         if (type->bits[at / 64] >> at % 64 & 1)
-            mark_heap_word(words[i]);
+            mark_heap_word(view->marker, words[i]);
         at = at + 1 == type->words ? 0 : at + 1;
     }
 }
@@ -76,17 +77,6 @@ static void visit_range(uintptr_t start, uintptr_t end, void *context)
 
 /* --- Blocks --- */
 
-/* A sandbox may refuse the call that copies safely. */
-static bool copying_works(void)
-{
-    static bool asked, works; /* the collector's thread */
-    char probe = 1, copy = 0;
-    if (!asked)
-        works = os_copy_memory(&copy, (uintptr_t)&probe, 1) == 1;
-    asked = true;
-    return works;
-}
-
 static const struct gc_type *type_of(const struct span *span, uintptr_t object, bool copies)
 {
     uint64_t tag = 0;
@@ -100,18 +90,19 @@ static const struct gc_type *type_of(const struct span *span, uintptr_t object, 
     return types_find(type_of_tag(tag, object));
 }
 
-bool typed_scan(const struct span *span, uintptr_t object, uintptr_t from, uintptr_t to)
+bool typed_scan(struct marker *marker, const struct span *span, uintptr_t object, uintptr_t from,
+                uintptr_t to)
 {
     if (!__atomic_load_n(&span->typed, __ATOMIC_ACQUIRE)) /* pairs with mheap_set_type */
         return false;
     size_t size = span->class ? span->size - TYPE_TAG : (size_t)span->pages << HEAP_PAGE_SHIFT;
-    bool copies = size + TYPE_TAG >= COPY_MIN && copying_works();
+    bool copies = size + TYPE_TAG >= COPY_MIN && mark_copies();
     const struct gc_type *type = type_of(span, object, copies);
     if (!type)
         return false;
     uintptr_t end = object + size;
-    struct view view = {type, object, round_up(from, sizeof(uintptr_t)), to < end ? to : end,
-                        copies};
+    struct view view = {
+        marker, type, object, round_up(from, sizeof(uintptr_t)), to < end ? to : end, copies};
     if (!type->has_pointers)
         return true;
     if (size > SPARSE_MIN)

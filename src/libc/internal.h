@@ -135,7 +135,7 @@ void *typed_realloc(struct span *span, void *p, size_t size);
 unsigned *told_by_option(void);
 
 /* After a slow path, with no lock held. */
-void after_slow_path(void);
+void after_slow_path(size_t allocated);
 /* p's block has `size` bytes, but was freed as one of `believed`. */
 GA_NORETURN void bad_size(const void *p, size_t size, size_t believed);
 /* p's block was freed before. */

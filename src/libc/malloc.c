@@ -27,10 +27,10 @@
 /* Whoever links malloc from the static library gets the constructor with it. */
 __attribute__((used)) static const char *const linked = &init_linked;
 
-void after_slow_path(void)
+void after_slow_path(size_t allocated)
 {
     scavenger_tick();
-    gc_tick();
+    gc_tick(allocated);
 }
 
 /* --- Allocating --- */
@@ -45,7 +45,7 @@ struct span *alloc_large(size_t size, size_t align)
     if (size > REQUEST_MAX || !mheap_init())
         return NULL;
     struct span *span = mheap_alloc_large(pages_for(size), align);
-    after_slow_path();
+    after_slow_path(size);
     if (GA_LIKELY(span != NULL) || size > WINDOW_SIZE)
         return span;
     scavenger_drain();
@@ -84,7 +84,7 @@ GA_COLD static void look_for_unwinder(const void *caller)
 static void *alloc_of_class(unsigned class)
 {
     void *p = mcache_alloc_slow(class);
-    after_slow_path();
+    after_slow_path(mcache_refill_bytes(class));
     return GA_LIKELY(p != NULL) ? p : malloc_drained(class);
 }
 
@@ -167,7 +167,7 @@ static void *calloc_fresh(size_t size)
     if (mcache_has(class) || !mheap_init() || mcentral_has_full(class))
         return NULL;
     void *p = mcentral_take_zero(class);
-    after_slow_path();
+    after_slow_path(size_classes[class].size);
     return p;
 }
 
@@ -215,7 +215,7 @@ void heap_free_large(void *p)
         return;
     }
     mheap_free_large(span);
-    after_slow_path();
+    after_slow_path(0);
 }
 
 void free_unclassed(void *p)
@@ -232,7 +232,7 @@ GA_NOINLINE void free_slow(void *p, unsigned class)
     }
     if (GA_LIKELY(class != 0)) {
         mcache_free_slow(p, class);
-        after_slow_path();
+        after_slow_path(0);
         return;
     }
     free_unclassed(p);
@@ -368,7 +368,7 @@ void *realloc_large(void *p, size_t size)
         scavenger_drain();
         resized = mheap_resize_large(span, pages);
     }
-    after_slow_path();
+    after_slow_path(0);
     return large_block(resized);
 }
 

@@ -30,14 +30,14 @@ void *noscan_malloc(size_t size)
     if (size > CLASS_SIZE_MAX || !mheap_init())
         return noscan_large(size);
     void *p = mcentral_take_noscan(size_class_of(size));
-    after_slow_path();
+    after_slow_path(size);
     return p ? p : out_of_memory();
 }
 
 void apart_free(const struct span *span, void *p)
 {
     mcentral_free_apart(span, p);
-    after_slow_path();
+    after_slow_path(0);
 }
 
 void *noscan_realloc(const struct span *span, void *p, size_t size)

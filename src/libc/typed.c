@@ -52,7 +52,7 @@ void *typed_malloc(size_t size, uint32_t type)
         return out_of_memory();
     memset(p, 0, size_classes[class].size - TYPE_TAG);
     set_tag(p, size_classes[class].size, type);
-    after_slow_path();
+    after_slow_path(size_classes[class].size);
     return p;
 }
 
@@ -90,7 +90,7 @@ static void *realloc_typed_large(struct span *span, void *p, size_t size)
     if (!new)
         return p;
     mheap_free_large(span);
-    after_slow_path();
+    after_slow_path(0);
     return new;
 }
 

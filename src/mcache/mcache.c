@@ -189,6 +189,13 @@ static bool fill_loaded(struct mcache *cache, unsigned class)
     return got > 0;
 }
 
+size_t mcache_refill_bytes(unsigned class)
+{
+    const struct size_class *c = &size_classes[class];
+    size_t whole = (size_t)c->size * c->magazine_capacity;
+    return whole < REFILL_BYTES ? whole : c->size > REFILL_BYTES ? c->size : REFILL_BYTES;
+}
+
 /* Makes the loaded magazine hold something; false when out of memory. */
 static bool replenish(struct mcache *cache, unsigned class)
 {

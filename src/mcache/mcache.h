@@ -45,6 +45,8 @@ struct mcache {
     void *hardened;                    /* src/hardened's part, or NULL; owner */
     long until_sample;                 /* blocks until one is guarded; owner */
     unsigned thread;                   /* its owner's number; 0: not asked for; owner */
+    unsigned debt_cycle;               /* the collector's cycle that `debt` is of; owner */
+    size_t debt;                       /* bytes that the thread has yet to look at; owner */
 };
 
 extern GA_HIDDEN __thread struct mcache *mcache_current __attribute__((tls_model("initial-exec")));
@@ -62,6 +64,8 @@ GA_INLINE struct mcache *mcache_self(void)
 
 /* An object of the class, when the loaded magazine has none. NULL: out of memory. */
 void *mcache_alloc_slow(unsigned class);
+/* How many bytes a thread gets by that, about. */
+size_t mcache_refill_bytes(unsigned class);
 /* Frees an object of the class, when the loaded magazine is full. */
 void mcache_free_slow(void *p, unsigned class);
 /* This thread's cache, made now if it has none; NULL when it can't have one. */

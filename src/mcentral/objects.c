@@ -84,8 +84,7 @@ static unsigned take_from_span(struct span *span, void **end, unsigned want)
             taken++;
         }
         span->bits[word] = bits;
-        if (GA_UNLIKELY(mheap_marks.marking))
-            marks_add(span->page, word, bits & ~before);
+        marks_allocated(span->page, word, bits & ~before);
     }
     span->used = (uint16_t)(span->used + taken);
     span->zero &= ~span->bits[0];
@@ -172,8 +171,7 @@ void *mcentral_take_zero(unsigned class)
         p = (void *)(span_address(span) + (size_t)index * span->size);
         span->bits[0] |= UINT64_C(1) << index;
         span->zero &= ~(UINT64_C(1) << index);
-        if (GA_UNLIKELY(mheap_marks.marking))
-            marks_add(span->page, 0, UINT64_C(1) << index);
+        marks_allocated(span->page, 0, UINT64_C(1) << index);
         span->used++;
         holes_note_taken(span);
         central->objects_out++;

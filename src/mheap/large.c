@@ -82,8 +82,7 @@ static struct span *make_large(size_t page, size_t pages)
     struct span *span = span_init(page, pages, SPAN_LARGE, 0);
     mheap.stats.large += pages << HEAP_PAGE_SHIFT;
     mheap.stats.large_blocks++;
-    if (GA_UNLIKELY(mheap_marks.marking))
-        marks_add(page, 0, 1);
+    marks_allocated(page, 0, 1);
     mheap.stats.large_allocs++;
     mheap.stats.large_alloc_bytes += pages << HEAP_PAGE_SHIFT;
     return span;

@@ -16,9 +16,10 @@
  *   round   mheap_marks.round rises: every older span waits to be swept
  *   swept   what is in use and not marked is freed, the bits are cleared, `swept` is the round
  *
- * While marking goes on beside the program, what is allocated is marked at once (and looked at when
- * its pages turn out to have been written); and no span ends: spans without objects stay listed, a
- * large block that is freed stays as SPAN_DEAD, until the sweep.
+ * While marking goes on beside the program no span ends: spans without objects stay listed, a large
+ * block that is freed stays as SPAN_DEAD, until the sweep. What is allocated meanwhile is marked at
+ * once, unless `unmarked` says that whatever is in reach at the end will be found then: so what
+ * was allocated and dropped meanwhile needn't be looked at, nor be kept.
  *
  * Whoever takes an object out of a span that waits to be swept sweeps it first (src/mcentral), or
  * the sweep would free what was taken.
@@ -52,7 +53,13 @@ struct mheap_marks {
     size_t arenas_mapped; /* guarded by the heap's lock */
     uint32_t round;       /* relaxed; written with every allocator lock held */
     bool marking;         /* while the program runs; written with every lock held, read with one */
+    bool unmarked;        /* what is allocated meanwhile isn't marked; the same */
     bool audit;           /* nothing is swept: doomed objects are noted; constant once set */
+    /* What the heap grows to before the next cycle, if it comes as soon as the last ones did; and
+     * until when that counts, of os_nanotime. So much needn't be given back to the kernel. Relaxed.
+     */
+    atomic_size_t expected;
+    _Atomic(uint64_t) expected_until;
     atomic_size_t false_frees; /* doomed objects that were freed; relaxed, a statistic */
 };
 extern GA_HIDDEN struct mheap_marks mheap_marks;
@@ -81,10 +88,28 @@ GA_INLINE uint32_t *marks_swept(size_t first_page)
     return &marks_arena(first_page)->swept[first_page % ARENA_PAGES];
 }
 
-/* Marks what is allocated while the marker is at work, which marks in the same words. */
+/* Of a word of bits those that stand for objects first .. last, one of which it has. */
+GA_INLINE uint64_t marks_within(size_t word, size_t first, size_t last)
+{
+    uint64_t bits = ~UINT64_C(0);
+    if (word == first / 64)
+        bits <<= first % 64;
+    if (word == last / 64)
+        bits &= ~UINT64_C(0) >> (63 - last % 64);
+    return bits;
+}
+
+/* While others may be marking. */
 GA_INLINE void marks_add(size_t first_page, unsigned word, uint64_t bits)
 {
     __atomic_fetch_or(&marks_of(first_page)->mark[word], bits, __ATOMIC_RELAXED);
+}
+
+/* Marks what is allocated while the marker is at work, which marks in the same words. */
+GA_INLINE void marks_allocated(size_t first_page, unsigned word, uint64_t bits)
+{
+    if (GA_UNLIKELY(mheap_marks.marking && !mheap_marks.unmarked))
+        marks_add(first_page, word, bits);
 }
 
 /* While others may be marking. */

@@ -69,6 +69,10 @@ struct os_tracker {
     uintptr_t start, end; /* what it watches */
 };
 bool os_track_begin(struct os_tracker *tracker, uintptr_t start, uintptr_t end);
+/* Watches what has come to be behind it, too; pages of it count as written until they are
+ * protected. Where the kernel refuses, they are among those of os_each_written only without
+ * `protect`. */
+void os_track_extend(struct os_tracker *tracker, uintptr_t end);
 bool os_track_protect(const struct os_tracker *tracker, uintptr_t start, uintptr_t end);
 void os_track_end(struct os_tracker *tracker);
 /* Calls `visit` for the pages that were written since they were protected, and with `protect`

@@ -64,14 +64,25 @@ static long open_tracker(void)
     return high;
 }
 
-bool os_track_begin(struct os_tracker *tracker, uintptr_t start, uintptr_t end)
+static bool register_range(long fd, uintptr_t start, uintptr_t end)
 {
     struct uffdio_register range = {.range = {start, end - start}, .mode = UFFDIO_REGISTER_MODE_WP};
+    return call_ioctl(fd, UFFDIO_REGISTER, &range) == 0;
+}
+
+void os_track_extend(struct os_tracker *tracker, uintptr_t end)
+{
+    if (end > tracker->end && register_range(tracker->fd, tracker->end, end))
+        tracker->end = end;
+}
+
+bool os_track_begin(struct os_tracker *tracker, uintptr_t start, uintptr_t end)
+{
     tracker->fd = open_tracker();
     tracker->start = tracker->end = start;
     if (tracker->fd < 0)
         return false;
-    if (call_ioctl(tracker->fd, UFFDIO_REGISTER, &range) == 0) {
+    if (register_range(tracker->fd, start, end)) {
         tracker->end = end; /* all of it is this tracker's, and nobody else's */
         return true;
     }

@@ -83,11 +83,12 @@ static size_t excess(const struct pacer_sample *sample, size_t needed)
     return over < sample->free ? over : sample->free;
 }
 
-/* The peak, as far as it is held back for. */
+/* The peak, as far as it is held back for, or what is to be kept. */
 static size_t needed(const struct pacer *pacer, const struct pacer_sample *sample)
 {
     size_t protected = sample->in_use + 2 * pacer->regretted;
-    return pacer->peak < protected ? pacer->peak : protected;
+    size_t held = pacer->peak < protected ? pacer->peak : protected;
+    return held > sample->kept ? held : sample->kept;
 }
 
 size_t pacer_decide(struct pacer *pacer, const struct pacer_sample *sample)

@@ -41,6 +41,7 @@ struct pacer_sample {
     size_t in_use; /* bytes that the program or a thread's cache holds */
     size_t peak;   /* the most they were since the last sample */
     size_t free;   /* bytes that could be released: dirty pages and depots */
+    size_t kept;   /* the collector will soon have the heap grow to so much; 0: it knows nothing */
 };
 
 void pacer_init(struct pacer *pacer, uint64_t now);

@@ -15,7 +15,7 @@
  */
 #include "../mcache/mcache.h"
 #include "../mcentral/mcentral.h"
-#include "../mheap/mheap.h"
+#include "../mheap/marks.h"
 #include "../options/options.h"
 #include "../os/os.h"
 #include "collapse.h"
@@ -149,6 +149,12 @@ static void drain_for_release(uint64_t now)
     trim_depots(false);
 }
 
+static size_t kept_for_collector(uint64_t now)
+{
+    uint64_t until = atomic_load_explicit(&mheap_marks.expected_until, memory_order_relaxed);
+    return now < until ? atomic_load_explicit(&mheap_marks.expected, memory_order_relaxed) : 0;
+}
+
 /* What lies in depots counts as free; of the peak, what lay there all the time. */
 static void take_sample(struct pacer_sample *sample)
 {
@@ -156,6 +162,7 @@ static void take_sample(struct pacer_sample *sample)
     size_t depots = mcentral_depot_bytes();
     mheap_read_levels(&levels);
     sample->now = os_nanotime();
+    sample->kept = kept_for_collector(sample->now);
     sample->in_use = minus(levels.in_use, depots);
     sample->free = levels.free_dirty + depots;
     sample->peak = minus(mheap_take_peak(), mcentral_take_depot_least());

@@ -69,5 +69,9 @@ expect 1 barrier -DBREAK_ORDER
 expect 1 barrier -DBREAK_COPY
 expect 1 barrier -DBREAK_FLUSH
 expect 1 barrier -DBREAK_BLACK
+expect 0 marking -DVISITS=4
+expect 0 marking
+expect 1 marking -DBREAK_QUEUED
+expect 1 marking -DBREAK_DONE
 
 [ "$failures" -eq 0 ]
