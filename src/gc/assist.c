@@ -38,6 +38,7 @@ static struct {
     atomic_uint cycle;      /* a number for each */
     _Atomic(uint64_t) paid; /* nanoseconds that threads have marked, since the limiter was told */
     /* The rest is the collector's thread's. */
+    bool begun;
     struct gc_pacer pacer;
     struct gc_progress progress;
     struct gc_limiter limiter;
@@ -67,6 +68,7 @@ void assist_begin(const struct gc_pacer *pacer, size_t heap)
     assist.pacer = *pacer;
     assist.progress = (struct gc_progress){.began = heap};
     assist.told = 0;
+    assist.begun = true;
     atomic_store_explicit(&assist.credit, 0, memory_order_relaxed);
     atomic_fetch_add_explicit(&assist.cycle, 1, memory_order_relaxed);
     work_open();
@@ -75,6 +77,8 @@ void assist_begin(const struct gc_pacer *pacer, size_t heap)
 
 void assist_progress(void)
 {
+    if (!assist.begun)
+        return;
     size_t scanned = atomic_load_explicit(&work_own()->scanned, memory_order_relaxed);
     atomic_fetch_add_explicit(&assist.credit, scanned - assist.told, memory_order_relaxed);
     assist.told = scanned;
@@ -94,6 +98,7 @@ bool assist_is_limited(void)
 
 void assist_end(void)
 {
+    assist.begun = false;
     atomic_store_explicit(&assist.limiting, false, memory_order_relaxed);
     atomic_store_explicit(&assist.ratio, 0, memory_order_relaxed);
     work_close(false);
@@ -168,6 +173,7 @@ void assist_pay(size_t allocated)
 
 void assist_reset_in_child(void)
 {
+    assist.begun = false;
     atomic_store_explicit(&assist.ratio, 0, memory_order_relaxed);
     work_reset_in_child();
 }

@@ -6,7 +6,7 @@
 #include "pacer.h"
 
 /* By the collector's thread: from here on until assist_end threads help; what it marks itself in
- * between it tells by assist_progress, now and then. */
+ * between it tells by assist_progress, now and then; which does nothing where nobody helps. */
 void assist_begin(const struct gc_pacer *pacer, size_t heap);
 void assist_progress(void);
 /* What was written meanwhile is looked at, once more. */
