@@ -192,6 +192,21 @@ static void large_blocks_are_looked_at_again_while_one_moves(void **state)
     mheap_free_large(span);
 }
 
+/* The bits behind a span's last object are set for ever, and stand for nothing. */
+static void nothing_behind_a_spans_last_object_is_marked(void **state)
+{
+    const unsigned class = size_class_of(480); /* 17 to a span */
+    void *object;
+    begin();
+    assert_int_equal(mcentral_fill(class, &object, 1), 1);
+    const struct span *span = mheap_span_of(object);
+    mark_in_use(span->page);
+    for (unsigned i = span->objects; i % 64 != 0; i++)
+        assert_false(marks_of(span->page)->mark[i / 64] >> i % 64 & 1);
+    end();
+    mcentral_drain(class, &object, 1);
+}
+
 /* Malloc's blocks are written by anybody. */
 static void mallocs_blocks_are_kept_and_looked_at(void **state)
 {
@@ -329,6 +344,7 @@ int main(void)
         cmocka_unit_test(ranges_are_told_before_and_after),
         cmocka_unit_test(a_block_that_moves_keeps_what_it_holds),
         cmocka_unit_test(large_blocks_are_looked_at_again_while_one_moves),
+        cmocka_unit_test(nothing_behind_a_spans_last_object_is_marked),
         cmocka_unit_test(mallocs_blocks_are_kept_and_looked_at),
         cmocka_unit_test(many_threads_may_tell_much),
         cmocka_unit_test(marking_goes_on_beside),

@@ -553,8 +553,10 @@ void mark_in_use(size_t first_page)
     const struct span *span = mheap_span_at(first_page);
     if (span->state == SPAN_LARGE)
         marks_add(first_page, 0, 1);
-    for (unsigned i = 0; span->state == SPAN_SMALL && i < words_of(span); i++)
-        marks_add(first_page, i, __atomic_load_n(&span->bits[i], __ATOMIC_RELAXED));
+    for (unsigned i = 0; span->state == SPAN_SMALL && i < words_of(span); i++) {
+        uint64_t used = __atomic_load_n(&span->bits[i], __ATOMIC_RELAXED);
+        marks_add(first_page, i, used & marks_within(i, 0, span->objects - 1u));
+    }
     mark_again(first_page);
 }
 
