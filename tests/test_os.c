@@ -584,6 +584,7 @@ static void look(void *context)
 
 static void a_copy_sees_memory_as_it_was(void **state)
 {
+    NEEDS_A_KERNEL();
     struct meeting *meeting = os_map_shared(SIZE);
     assert_non_null(meeting);
     mine = 1;
@@ -606,6 +607,7 @@ static void a_copy_sees_memory_as_it_was(void **state)
 
 static void a_copy_may_be_killed(void **state)
 {
+    NEEDS_A_KERNEL();
     struct meeting *meeting = os_map_shared(SIZE);
     long copy = os_copy_start(look, meeting, &meeting->begun);
     assert_true(copy > 0);
