@@ -192,6 +192,27 @@ static void large_blocks_are_looked_at_again_while_one_moves(void **state)
     mheap_free_large(span);
 }
 
+/* The address space isn't free before, as the marker may be looking at it. */
+static void a_large_block_freed_meanwhile_ends_with_the_sweep(void **state)
+{
+    struct mheap_stats before, after;
+    uint32_t pages[512];
+    size_t cursor = 0;
+    mheap_read_stats(&before);
+    struct span *span = mheap_alloc_large(300, HEAP_PAGE);
+    begin();
+    mheap_free_large(span);
+    assert_int_equal(span->state, SPAN_DEAD);
+    end();
+    for (unsigned count; (count = mheap_list_spans(&cursor, pages, COUNT(pages))) > 0;)
+        for (unsigned i = 0; i < count; i++)
+            if (mheap_span_at(pages[i])->state == SPAN_DEAD)
+                mheap_sweep_large(pages[i], true);
+    mheap_read_stats(&after);
+    assert_int_equal(after.large, before.large);
+    assert_int_equal(after.in_use, before.in_use);
+}
+
 /* The bits behind a span's last object are set for ever, and stand for nothing. */
 static void nothing_behind_a_spans_last_object_is_marked(void **state)
 {
@@ -245,6 +266,18 @@ static void expect_marked(const struct part *part)
         assert_true(is_marked(part->blocks[i]) && is_marked(part->behind[i]));
 }
 
+static void join_and_expect_marked(const pthread_t *threads, const struct part *parts,
+                                   unsigned count)
+{
+    for (unsigned t = 0; t < count; t++)
+        pthread_join(threads[t], NULL);
+    take();
+    follow();
+    for (unsigned t = 0; t < count; t++)
+        expect_marked(&parts[t]);
+    end();
+}
+
 static void *tell_many(void *of_thread)
 {
     struct part *part = of_thread;
@@ -263,13 +296,7 @@ static void many_threads_may_tell_much(void **state)
     begin();
     for (unsigned t = 0; t < COUNT(parts); t++)
         pthread_create(&threads[t], NULL, tell_many, &parts[t]);
-    for (unsigned t = 0; t < COUNT(parts); t++)
-        pthread_join(threads[t], NULL);
-    take();
-    follow();
-    for (unsigned t = 0; t < COUNT(parts); t++)
-        expect_marked(&parts[t]);
-    end();
+    join_and_expect_marked(threads, parts, COUNT(parts));
 }
 
 /* The marker empties buffers and follows what it finds while others tell. */
@@ -285,13 +312,7 @@ static void marking_goes_on_beside(void **state)
     for (unsigned t = 0; t < COUNT(parts); t++)
         pthread_create(&threads[t], NULL, tell_many, &parts[t]);
     assert_true(barrier_mark_beside(&yield));
-    for (unsigned t = 0; t < COUNT(parts); t++)
-        pthread_join(threads[t], NULL);
-    take();
-    follow();
-    for (unsigned t = 0; t < COUNT(parts); t++)
-        expect_marked(&parts[t]);
-    end();
+    join_and_expect_marked(threads, parts, COUNT(parts));
 }
 
 #ifdef GOALLOC_DEBUG
@@ -344,6 +365,7 @@ int main(void)
         cmocka_unit_test(ranges_are_told_before_and_after),
         cmocka_unit_test(a_block_that_moves_keeps_what_it_holds),
         cmocka_unit_test(large_blocks_are_looked_at_again_while_one_moves),
+        cmocka_unit_test(a_large_block_freed_meanwhile_ends_with_the_sweep),
         cmocka_unit_test(nothing_behind_a_spans_last_object_is_marked),
         cmocka_unit_test(mallocs_blocks_are_kept_and_looked_at),
         cmocka_unit_test(many_threads_may_tell_much),

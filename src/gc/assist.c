@@ -9,7 +9,7 @@
  * is credit that whoever owes takes first; for the rest the thread marks itself. Where there's
  * nothing to mark just now, or as many mark as may, it waits a little, and owes what is left until
  * next time. So the heap can't grow faster than it is marked, but where the limiter says that
- * threads have done enough for now.
+ * threads have done their share of the time.
  *
  * Invariants: a thread's debt is of the cycle that its cache names; older ones are forgiven.
  * Locking: none; a cache's debt is its thread's. Fork: the collector has given up before.

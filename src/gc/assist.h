@@ -14,7 +14,7 @@ void assist_pass(void);
 /* Returns when none is at it any more. */
 void assist_end(void);
 
-/* Whether threads have done enough for now, and the heap may grow as it will. */
+/* Whether threads have marked for their share of the time, and the heap may grow as it will. */
 bool assist_is_limited(void);
 
 /* By a thread that got so many bytes, with no lock held. */

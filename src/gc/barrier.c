@@ -383,5 +383,6 @@ void barrier_unlock_after_fork(void)
 
 void barrier_reset_in_child(void)
 {
+    atomic_store_explicit(&barrier.resizing, 0, memory_order_relaxed);
     each_lock(lock_reset);
 }

@@ -142,6 +142,9 @@ static bool protect_stretch(uintptr_t start, uintptr_t end, void *tracker)
     return os_track_protect(tracker, start, end);
 }
 
+/* A number for each look at magazines: one that failed mustn't count for the next. */
+static uint32_t look; /* the collector's thread's */
+
 /* The world is stopped. false: the roots weren't to be had. */
 static bool mark_reachable(bool tracked)
 {
@@ -151,7 +154,7 @@ static bool mark_reachable(bool tracked)
     mark_look();
     if (gc_barriers)
         barrier_mark_stopped();
-    mark_cached(mheap_marks.round + 1);
+    mark_cached(++look);
     if (!roots_mark(true))
         return false;
     special_mark();
@@ -164,7 +167,7 @@ static bool mark_reachable(bool tracked)
 /* Among these are objects in use; those were marked, and followed, before. */
 static void mark_in_hand(void)
 {
-    mcentral_visit_in_hand(mheap_marks.round + 1, mark_leaf, NULL);
+    mcentral_visit_in_hand(look, mark_leaf, NULL);
 }
 
 bool cycle_mark_frozen(void)

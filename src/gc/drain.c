@@ -85,7 +85,7 @@ size_t mark_some(struct marker *marker, size_t bytes, unsigned batch)
 {
     size_t before = atomic_load_explicit(&marker->scanned, memory_order_relaxed), done = 0;
     marker->left_count = 0;
-    while (done < bytes && marker->left_count + batch <= WORK_BATCH &&
+    while (done < bytes && work_is_open() && marker->left_count + batch <= WORK_BATCH &&
            drain_some(marker, batch) > 0)
         done = atomic_load_explicit(&marker->scanned, memory_order_relaxed) - before;
     put_back(marker);

@@ -39,6 +39,7 @@ static struct {
     struct helper each[HELPERS_MOST];
     unsigned count;     /* that were started; the collector's thread's, as the next */
     bool tried;         /* there will be no more */
+    bool left_out;      /* nobody calls them: the copy's */
     atomic_uint calls;  /* release, with the next two; what they sleep on */
     atomic_uint called; /* how many are to come; relaxed */
     atomic_bool is_on;  /* they are to go on; relaxed: whether they may, work_enter_own says */
@@ -124,8 +125,15 @@ static unsigned idle_processors(void)
     return online > running ? online - running : 0;
 }
 
+void helpers_leave_out(void)
+{
+    helpers.left_out = true;
+}
+
 void helpers_call(bool all)
 {
+    if (helpers.left_out || !work_is_open())
+        return;
     unsigned beside = os_processors() / 4, idle = all ? idle_processors() : beside;
     unsigned called = all ? helpers.count : beside > 1 ? beside - 1 : 0;
     called = called < idle ? called : idle;

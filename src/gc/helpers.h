@@ -10,6 +10,8 @@ void helpers_start(void);
 /* Has them mark, as many as there are idle processors or so many that with the collector's thread a
  * quarter of the processors is at it, as long as others may enter (work.h). */
 void helpers_call(bool all);
+/* From now on none is called: in a copy of the process, where there are none. */
+void helpers_leave_out(void);
 /* They come no more; who is inside may still be. */
 void helpers_dismiss(void);
 

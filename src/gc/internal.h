@@ -129,7 +129,7 @@ size_t mark_scanned(void); /* bytes looked at since mark_begin */
 /* --- drain.c --- */
 
 /* Follows what was marked, up to some bytes, `batch` spans at a time; how many bytes it looked at.
- * By whoever has entered (work.h). */
+ * By whoever has entered, as long as it is open (work.h). */
 size_t mark_some(struct marker *marker, size_t bytes, unsigned batch);
 /* Follows what was marked until nothing is left. */
 void mark_drain(void);

@@ -37,6 +37,7 @@
 #include "../os/proc.h"
 #include "helpers.h"
 #include "internal.h"
+#include "work.h"
 
 /* How often it is looked whether the copy has ended, at most and at least. */
 #define LOOK_FIRST ((uint64_t)50000)
@@ -120,7 +121,8 @@ static void mark_in_copy(void *context)
     struct handed *handed = context;
     if (!is_whole(handed))
         return;
-    helpers_reset_in_child(); /* they aren't there */
+    helpers_leave_out(); /* they aren't there, but what their stacks hold is */
+    work_reset_in_child();
     os_keep_pagemap(true);
     if (!cycle_mark_frozen() || !hand_over(handed))
         return;

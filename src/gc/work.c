@@ -170,6 +170,11 @@ void work_open(void)
     atomic_store_explicit(&is_open, true, memory_order_seq_cst);
 }
 
+bool work_is_open(void)
+{
+    return atomic_load_explicit(&is_open, memory_order_relaxed);
+}
+
 void work_close(bool stopped)
 {
     atomic_store_explicit(&is_open, false, memory_order_seq_cst);

@@ -52,6 +52,7 @@ size_t work_peek(const struct marker *marker, size_t ahead);
 /* Whether others than the collector's thread may enter; closed, none is inside. `stopped`: the
  * world is, and none of the program's threads marks. */
 void work_open(void);
+bool work_is_open(void); /* relaxed: a hint */
 void work_close(bool stopped);
 /* NULL: it's closed, or as many mark as may. By the program's threads, and by the library's own. */
 struct marker *work_enter(void);

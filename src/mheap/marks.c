@@ -115,7 +115,7 @@ unsigned mheap_list_spans(size_t *cursor, uint32_t *pages, unsigned room)
     /* The cursor may lie inside of a run or span that is newer than it. */
     while (page < end && count < room) {
         const struct span *span = mheap_span_at(page);
-        if (span->state >= SPAN_SMALL)
+        if (span->state >= SPAN_DEAD)
             pages[count++] = (uint32_t)page;
         page += span->state == SPAN_NONE ? 1 : span->pages;
     }

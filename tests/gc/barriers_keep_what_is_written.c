@@ -21,7 +21,7 @@ struct node {
 static struct node *nodes;
 static void **holder;
 static hidden end_of_nodes; /* the last leads to it */
-static atomic_bool stop, go, over;
+static atomic_bool go, over;
 
 __attribute__((noinline)) static void *make_told(size_t size)
 {
@@ -200,23 +200,6 @@ static void types_are_kept_to(void)
 }
 
 /* --- While cycles run back to back --- */
-
-static void *collect_for_ever(void *unused)
-{
-    while (!atomic_load(&stop))
-        expect(collect() == 0, "expected a cycle to succeed");
-    return unused;
-}
-
-static void during_cycles(void (*work)(void))
-{
-    pthread_t thread;
-    atomic_store(&stop, false);
-    pthread_create(&thread, NULL, collect_for_ever, NULL);
-    work();
-    atomic_store(&stop, true);
-    pthread_join(thread, NULL);
-}
 
 /* An array of pointers grows, block by block, from a few bytes to megabytes. */
 static void what_realloc_moves_stays(void)

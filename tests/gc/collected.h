@@ -59,6 +59,27 @@ static inline void full_cycle(void)
     expect(collect() == 0, "expected a cycle to succeed");
 }
 
+/* --- While cycles run back to back --- */
+
+static atomic_bool stop_cycles;
+
+__attribute__((unused)) static void *collect_for_ever(void *unused)
+{
+    while (!atomic_load(&stop_cycles))
+        expect(collect() == 0, "expected a cycle to succeed");
+    return unused;
+}
+
+__attribute__((unused)) static void during_cycles(void (*work)(void))
+{
+    pthread_t thread;
+    atomic_store(&stop_cycles, false);
+    pthread_create(&thread, NULL, collect_for_ever, NULL);
+    work();
+    atomic_store(&stop_cycles, true);
+    pthread_join(thread, NULL);
+}
+
 #define PATTERN UINT64_C(0x60a110c060a110c0)
 
 /* A block filled with a pattern that nothing else writes. */

@@ -28,30 +28,12 @@ struct node {
 };
 
 static struct node *nodes;
-static atomic_bool stop;
 static ga_gc_weak *(*weak_new)(void *);
 static void *(*weak_get)(const ga_gc_weak *);
 static void (*weak_free)(ga_gc_weak *);
 static int (*link_word)(void **, const void *);
 static void *(*atomic_malloc)(size_t);
 static int (*add_root)(const void *, size_t);
-
-static void *collect_for_ever(void *unused)
-{
-    while (!atomic_load(&stop))
-        expect(collect() == 0, "expected a cycle to succeed");
-    return unused;
-}
-
-static void during_cycles(void (*work)(void))
-{
-    pthread_t thread;
-    atomic_store(&stop, false);
-    pthread_create(&thread, NULL, collect_for_ever, NULL);
-    work();
-    atomic_store(&stop, true);
-    pthread_join(thread, NULL);
-}
 
 /* --- Children, signals, files --- */
 
@@ -116,7 +98,7 @@ static void die_amid_a_cycle(void)
 {
     pthread_t thread;
     watchdog(30);
-    atomic_store(&stop, false);
+    atomic_store(&stop_cycles, false);
     pthread_create(&thread, NULL, collect_for_ever, NULL);
     kill(find_copy(), SIGSTOP);
     kill(getpid(), SIGKILL);
