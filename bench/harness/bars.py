@@ -264,8 +264,8 @@ def real_bars(run):
 
 def startup_bars(run):
     row = run.row(Startup.name)
-    if row is None or not row.values(OURS, "time"):
-        return []
+    if row is None or not row.values(OURS, "time") or not row.values("glibc", "time"):
+        return []  # --only may have left either out
     bars = [worst_bar("start-up", "a program that does nothing: at most 1.15x of no preload",
                       [row], lambda r: "glibc", 1.15, main_metric(run))]
     extra = row.median(OURS, "peak_kb") - row.median("glibc", "peak_kb")
