@@ -375,7 +375,7 @@ static void look(unsigned served)
 GA_NOINLINE void gc_tick_slow(size_t allocated)
 {
     unsigned tick = atomic_fetch_add_explicit(&collector.ticks, 1, memory_order_relaxed);
-    if (collector.mode == GC_LEAKS || is_refused())
+    if (collector.mode == GC_LEAKS || is_refused() || os_serves_loader())
         return;
     unsigned served = atomic_load_explicit(&collector.served, memory_order_acquire);
     if (tick % LOOK_EVERY == 0)

@@ -40,7 +40,7 @@
 
 /* What the fast paths declined. */
 void *malloc_declined(size_t size);
-void free_declined(void *p);
+void free_declined(void *p, const void *caller);
 /* Sizes above SMALL_BYTE_MAX, empty magazines. Sets ENOMEM. */
 void *malloc_slow(size_t size);
 /* An object of the class, never a guarded one; sets ENOMEM. */
@@ -74,7 +74,7 @@ GA_INLINE void *malloc_inline(size_t size)
 GA_INLINE void free_inline(void *p)
 {
     if (GA_UNLIKELY(!mcache_push_of(mcache_words_self(mheap_class_offset_of(p)), p)))
-        free_declined(p);
+        free_declined(p, __builtin_return_address(0));
 }
 
 /* size_classes[0].size is 0, so one compare finds both what is no object and what is too small. */

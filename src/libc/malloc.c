@@ -20,6 +20,7 @@
 #include "../gc/gc.h"
 #include "../gc/types.h"
 #include "../mcentral/mcentral.h"
+#include "../os/os.h"
 #include "../scavenger/scavenger.h"
 #include "internal.h"
 #include "stand_in.h"
@@ -238,12 +239,27 @@ GA_NOINLINE void free_slow(void *p, unsigned class)
     free_unclassed(p);
 }
 
-GA_NOINLINE void free_declined(void *p)
+static void free_any(void *p)
 {
     if (GA_UNLIKELY(all_is_hardened()))
         hardened_free_any(p);
     else
         free_slow(p, (unsigned)mheap_class_of(p));
+}
+
+GA_COLD static void free_for_loader(void *p, const void *caller)
+{
+    os_set_serves_loader(caller);
+    free_any(p);
+    os_set_serves_loader(NULL);
+}
+
+GA_NOINLINE void free_declined(void *p, const void *caller)
+{
+    if (GA_UNLIKELY(os_is_loader(caller)))
+        free_for_loader(p, caller);
+    else
+        free_any(p);
 }
 
 GA_COLD void free_sized_slow(void *p, size_t size)

@@ -20,6 +20,7 @@
 
 #include "../mcentral/mcentral.h"
 #include "../os/lock.h"
+#include "../os/os.h"
 #include "internal.h"
 
 #define WARM_CACHES 4
@@ -126,7 +127,8 @@ struct mcache *mcache_attached(void)
     struct mcache *cache = mcache_self();
     if (GA_LIKELY(cache != &mcache_none))
         return cache;
-    cache = is_gone() || uncached ? NULL : take_cache();
+    /* What the loader frees it frees for threads that have ended, or at this one's very end. */
+    cache = is_gone() || uncached || os_serves_loader() ? NULL : take_cache();
     if (!cache)
         return NULL;
     /* First the cache, then the key: pthread_setspecific may itself call malloc. */

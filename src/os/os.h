@@ -99,6 +99,25 @@ GA_NORETURN void os_exit(int status); /* at once: no handlers, no destructors */
 void os_yield(void);
 void os_pause(uint64_t nanoseconds); /* at most so long */
 
+/* --- The dynamic loader --- */
+/* Whether the code there may be the loader's. */
+bool os_is_loader(const void *code);
+/* This thread was called by the loader, which may hold what a thread's start and end wait for: it
+ * must neither start one nor wait for another. See loader.c. */
+extern GA_HIDDEN __thread void *os_loader_waits __attribute__((tls_model("initial-exec")));
+
+GA_INLINE bool os_serves_loader(void)
+{
+    void *waits;
+    GA_TLS_LOAD(waits, os_loader_waits);
+    return GA_UNLIKELY(waits != NULL);
+}
+
+GA_INLINE void os_set_serves_loader(const void *loader)
+{
+    GA_TLS_STORE(os_loader_waits, loader);
+}
+
 /* --- Coroutine stacks --- */
 
 /* Memory for stacks, anywhere; 0: none is to be had. */

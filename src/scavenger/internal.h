@@ -25,5 +25,7 @@ void scavenger_forget_trace(void);
 
 /* thread.c: has the thread running, if there may be one. */
 void scavenger_want_thread(void);
+/* It was wanted, and whoever comes by next is to start it. */
+bool scavenger_owes_thread(void);
 
 #endif

@@ -335,7 +335,7 @@ void scavenger_tick(void)
     mheap_read_levels(&levels);
     if ((GA_UNLIKELY(is_time(&levels)) && scavenger_step(false)) ||
         (GA_UNLIKELY(holes_is_time()) && tick_holes()) ||
-        GA_UNLIKELY(collapse_is_wanted(levels.in_use)))
+        GA_UNLIKELY(collapse_is_wanted(levels.in_use)) || GA_UNLIKELY(scavenger_owes_thread()))
         scavenger_want_thread();
 }
 

@@ -36,6 +36,7 @@ enum thread_state {
 /* Release when the thread leaves, acquire by who waits for that; else relaxed. */
 static atomic_uint state;
 static atomic_bool stopped; /* the process ends: no new thread */
+static atomic_bool owed;    /* it was wanted where it must not be started; relaxed */
 static uint64_t not_before; /* by os_coarse_nanotime: there was none to be had; stale is harmless */
 
 #define STACK_SIZE ((size_t)64 << 10)
@@ -90,13 +91,20 @@ static bool start(void)
     return started;
 }
 
+bool scavenger_owes_thread(void)
+{
+    return atomic_load_explicit(&owed, memory_order_relaxed);
+}
+
 void scavenger_want_thread(void)
 {
     unsigned expected = THREAD_NONE;
     if (!options.background || atomic_load_explicit(&state, memory_order_relaxed) != THREAD_NONE ||
         os_coarse_nanotime() < GA_LOAD_ANY(not_before))
         return;
-    if (atomic_load_explicit(&stopped, memory_order_relaxed) ||
+    bool later = os_serves_loader();
+    atomic_store_explicit(&owed, later, memory_order_relaxed);
+    if (later || atomic_load_explicit(&stopped, memory_order_relaxed) ||
         !atomic_compare_exchange_strong_explicit(&state, &expected, THREAD_RUNNING,
                                                  memory_order_relaxed, memory_order_relaxed))
         return;

@@ -474,12 +474,17 @@ static void soak(void)
            atomic_load(&departures), atomic_load(&faults), atomic_load(&signals));
 }
 
-/* Stops and continues the process that soaks, until that has ended. */
+/* Stops and continues the process that soaks, until that has ended. It may hang with every signal
+ * blocked. */
 static int stop_and_continue(pid_t pid)
 {
     struct dice dice = {stress.seed + 1};
     int status;
     while (waitpid(pid, &status, WNOHANG) == 0) {
+        if (stress_seconds() > stress.seconds + 2 * ROUND_LIMIT) {
+            kill(pid, SIGKILL);
+            FAIL("the soak should have ended after %.0f seconds, and says nothing", stress.seconds);
+        }
         usleep(20000 + (unsigned)dice_below(&dice, 300000));
         kill(pid, SIGSTOP);
         usleep((unsigned)dice_below(&dice, 5000));
