@@ -617,6 +617,28 @@ static void a_copy_may_be_killed(void **state)
     os_unmap((uintptr_t)meeting, SIZE);
 }
 
+/* Until it is killed. */
+static void spin(void *unused)
+{
+    (void)unused;
+    for (;;)
+        GA_CPU_RELAX();
+}
+
+static void a_copys_time_is_known(void **state)
+{
+    NEEDS_A_KERNEL();
+    struct meeting *meeting = os_map_shared(SIZE);
+    long copy = os_copy_start(spin, NULL, &meeting->begun);
+    assert_true(copy > 0);
+    uint64_t before = os_copy_time(copy);
+    while (os_copy_time(copy) <= before + 1000000)
+        os_yield();
+    os_copy_kill(copy);
+    assert_true(os_copy_time(copy) == 0);
+    os_unmap((uintptr_t)meeting, SIZE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -646,6 +668,7 @@ int main(void)
         cmocka_unit_test(files_that_are_missing_limit_nothing),
         cmocka_unit_test(a_copy_sees_memory_as_it_was),
         cmocka_unit_test(a_copy_may_be_killed),
+        cmocka_unit_test(a_copys_time_is_known),
 #ifdef GOALLOC_DEBUG
         cmocka_unit_test(the_chosen_call_fails_and_no_other),
         cmocka_unit_test(all_calls_from_the_chosen_one_fail),

@@ -96,11 +96,16 @@ bool assist_is_limited(void)
     return atomic_load_explicit(&assist.limiting, memory_order_relaxed);
 }
 
+void assist_excuse(void)
+{
+    atomic_store_explicit(&assist.ratio, 0, memory_order_relaxed);
+}
+
 void assist_end(void)
 {
     assist.begun = false;
     atomic_store_explicit(&assist.limiting, false, memory_order_relaxed);
-    atomic_store_explicit(&assist.ratio, 0, memory_order_relaxed);
+    assist_excuse();
     work_close(false);
 }
 
@@ -174,6 +179,6 @@ void assist_pay(size_t allocated)
 void assist_reset_in_child(void)
 {
     assist.begun = false;
-    atomic_store_explicit(&assist.ratio, 0, memory_order_relaxed);
+    assist_excuse();
     work_reset_in_child();
 }

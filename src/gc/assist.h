@@ -19,6 +19,8 @@ bool assist_is_limited(void);
 
 /* By a thread that got so many bytes, with no lock held. */
 void assist_pay(size_t allocated);
+/* Nobody owes anything, unless the collector's thread says so anew. */
+void assist_excuse(void);
 void assist_reset_in_child(void);
 
 #endif

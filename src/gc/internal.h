@@ -225,6 +225,9 @@ bool cycle_mark_frozen(void);
 
 /* CYCLE_FAILED: nothing was marked, the world may be stopped for it. */
 enum cycle_end snapshot_run(struct cycle *cycle, const atomic_bool *yield);
+/* How long the copy has run, the present or the last: a number that grows while there's progress.
+ */
+size_t snapshot_progress(void);
 
 /* --- barrier.c --- */
 

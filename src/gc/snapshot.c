@@ -166,6 +166,13 @@ static long stop_and_copy(struct cycle *cycle, struct handed *handed)
     return copy;
 }
 
+static _Atomic(uint64_t) ran; /* relaxed */
+
+size_t snapshot_progress(void)
+{
+    return atomic_load_explicit(&ran, memory_order_relaxed);
+}
+
 static bool await(long copy, const atomic_bool *yield)
 {
     for (uint64_t pause = LOOK_FIRST; !os_copy_has_ended(copy);) {
@@ -173,6 +180,7 @@ static bool await(long copy, const atomic_bool *yield)
             os_copy_kill(copy);
             return false;
         }
+        atomic_store_explicit(&ran, os_copy_time(copy), memory_order_relaxed);
         os_pause(pause);
         pause = pause < LOOK_LAST ? pause * 2 : LOOK_LAST;
     }

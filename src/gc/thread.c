@@ -326,9 +326,10 @@ bool gc_collect(void)
 
 /*
  * While the heap is far above its goal whoever comes by waits for the collector, so that it isn't
- * outrun: where the world is stopped for all of a cycle; else threads assist, and come here only if
- * the limiter has them do so no more, or there's nothing that they could mark. Not without end: the
- * thread may be the one that forks, for which the collector waits in turn.
+ * outrun: where a copy marks, or the world is stopped for all of a cycle, or where the program
+ * tells what it writes; else threads assist, and come here only if the limiter has them do so no
+ * more, or there's nothing that they could mark. Not without end: the thread may be the one that
+ * forks, for which the collector waits in turn.
  */
 #define WAIT_AT_MOST (GC_SECOND / 50)
 
@@ -339,7 +340,8 @@ bool gc_collect(void)
 static void wait_for_collector(unsigned served)
 {
     os_futex_wait_for(&collector.served, served, WAIT_AT_MOST);
-    size_t seen = mark_scanned() + atomic_load_explicit(&collector.served, memory_order_relaxed);
+    size_t seen = mark_scanned() + snapshot_progress() +
+                  atomic_load_explicit(&collector.served, memory_order_relaxed);
     uint64_t since = atomic_load_explicit(&collector.seen_at, memory_order_relaxed);
     uint64_t now = os_nanotime(); /* later than what was read before it */
     if (atomic_exchange_explicit(&collector.seen, seen, memory_order_relaxed) != seen) {
@@ -347,6 +349,7 @@ static void wait_for_collector(unsigned served)
     } else if (now > since && now - since > VAIN_MOST) {
         atomic_store_explicit(&collector.outrun, false, memory_order_relaxed);
         atomic_store_explicit(&collector.goal, SIZE_MAX, memory_order_relaxed);
+        assist_excuse();
     }
 }
 

@@ -16,7 +16,9 @@
  * Invariants: a span is in one ring at most once (mark.c sees to that), or in the hands of one that
  * is inside.
  * Locking: none; what orders what is said at each. Signals: a thread that is inside may be
- * interrupted, but not stopped: work_close waits for it before.
+ * interrupted; the world isn't stopped before it has left. One that the system lets rest there (a
+ * debugger, say) has the collector wait, not the program: who waits for that gives up after a while
+ * (thread.c).
  */
 #include "work.h"
 

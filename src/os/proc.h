@@ -93,6 +93,8 @@ long os_copy_start(void (*run)(void *context), void *context, atomic_bool *begun
 /* Whether it is over; if so it isn't to be asked again. */
 bool os_copy_has_ended(long copy);
 void os_copy_kill(long copy); /* and sees its end */
+/* How long it has run so far, in nanoseconds of processor time; 0 where that can't be known. */
+uint64_t os_copy_time(long copy);
 /* NULL: refused. os_unmap gives it back. */
 void *os_map_shared(size_t size);
 
