@@ -78,20 +78,21 @@ void report_leaks(void)
         objects += leaks[class].objects;
         bytes += leaks[class].bytes;
     }
-    report_line("leaks: %zu blocks of %zu bytes are out of reach", objects, bytes);
+    report_finding("leaks: %zu blocks of %zu bytes are out of reach", objects, bytes);
     for (size_t class = 1; class < SIZE_CLASS_COUNT; class ++)
         if (leaks[class].objects)
-            report_line("leaks: %8zu blocks of %zu bytes", leaks[class].objects,
-                        (size_t)size_classes[class].size);
+            report_finding("leaks: %8zu blocks of %zu bytes", leaks[class].objects,
+                           (size_t)size_classes[class].size);
     if (leaks[0].objects)
-        report_line("leaks: %8zu large blocks, %zu bytes", leaks[0].objects, leaks[0].bytes);
+        report_finding("leaks: %8zu large blocks, %zu bytes", leaks[0].objects, leaks[0].bytes);
 }
 
 /* --- Audit --- */
 
 void report_audit(const struct gc_stats *stats)
 {
-    report_line("audit: %zu cycles, %zu blocks of %zu bytes out of reach, %zu of them freed by the "
-                "program later",
-                stats->cycles, stats->freed_objects, stats->freed_bytes, stats->false_frees);
+    report_finding(
+        "audit: %zu cycles, %zu blocks of %zu bytes out of reach, %zu of them freed by the "
+        "program later",
+        stats->cycles, stats->freed_objects, stats->freed_bytes, stats->false_frees);
 }

@@ -66,9 +66,10 @@ GA_COLD static void start_collector(char **environment)
 static void start_modes(void)
 {
     bool samples = options.sample && options.sample != SAMPLE_UNSAID;
-    if (options_report[0] || options.report_json || options.hardened)
-        misuse_set_output(options_report[0] ? options_report : NULL, options.report_json,
-                          options.hardened ? NULL : MISUSE_HINT);
+    if (options_report[0])
+        report_set_path(options_report);
+    if (options.report_json || options.hardened)
+        misuse_set_output(options.report_json, options.hardened ? NULL : MISUSE_HINT);
     if ((!options.hardened && !samples) || stand_in() != NULL)
         return;
     hardened_free_other = free_unclassed;

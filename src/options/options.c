@@ -56,7 +56,7 @@ const struct option options_table[] = {
     {"quarantine", OPTION_FLAG, &options.quarantine,
      "hardened: keep freed blocks back for a while (default on)", NULL},
     {"report", OPTION_PATH, options_report,
-     "append reports of mistakes to this file (default standard error)", NULL},
+     "append reports of mistakes, leaks and audits to this file (default standard error)", NULL},
     {"report_json", OPTION_FLAG, &options.report_json,
      "write each report of a mistake as a line of JSON (default off)", NULL},
     {"sample", OPTION_COUNT, &options.sample,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * misuse.c: one report in its two forms, and where it goes.
+ * misuse.c: one report in its two forms.
  *
  * Place: whoever finds a bad pointer or a broken block fills a struct misuse in. Calls report.c and
  * places.c.
@@ -19,7 +19,6 @@
 /* Constant after the library's constructor. */
 static misuse_unwinder *unwinder;
 static struct {
-    const char *path;
     const char *hint;
     bool json;
 } output = {.hint = MISUSE_HINT};
@@ -29,9 +28,8 @@ static struct {
     char bytes[16384];
 } big;
 
-void misuse_set_output(const char *path, bool json, const char *hint)
+void misuse_set_output(bool json, const char *hint)
 {
-    output.path = path;
     output.json = json;
     output.hint = hint;
 }
@@ -45,14 +43,6 @@ void misuse_trace_now(struct misuse_trace *out, unsigned thread)
 {
     out->thread = thread;
     out->depth = unwinder ? unwinder(out->frames, MISUSE_FRAMES) : 0;
-}
-
-static void write_out(const char *text, size_t length)
-{
-    int fd = output.path ? os_open_append(output.path) : 2;
-    os_write(fd < 0 ? 2 : fd, text, length);
-    if (output.path && fd >= 0)
-        os_close(fd);
 }
 
 /* --- As text --- */
@@ -192,7 +182,7 @@ GA_NOINLINE static void print_first_line(const struct misuse *misuse)
         add_json(&text, &bare);
     else
         add_first_line(&text, &bare);
-    write_out(buffer, (size_t)(text.at - buffer));
+    report_write(buffer, (size_t)(text.at - buffer));
 }
 
 /* A report of text goes out line by line, as a reader of a log expects it. */
@@ -201,7 +191,7 @@ static void write_lines(const char *bytes)
     for (const char *end; *bytes; bytes = end) {
         end = strchr(bytes, '\n');
         end = end ? end + 1 : bytes + strlen(bytes);
-        write_out(bytes, (size_t)(end - bytes));
+        report_write(bytes, (size_t)(end - bytes));
     }
 }
 

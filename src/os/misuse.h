@@ -49,9 +49,9 @@ GA_COLD void misuse_print(const struct misuse *misuse);
 /* What the first line says at its end unless told otherwise. */
 #define MISUSE_HINT "GOALLOC=hardened finds more"
 
-/* Where reports go (a path, NULL: standard error), in which form, and what the first line says at
- * its end where nothing else is said. Once, at start. */
-void misuse_set_output(const char *path, bool json, const char *hint);
+/* In which form reports come, and what the first line says at its end where nothing else is said.
+ * Once, at start. */
+void misuse_set_output(bool json, const char *hint);
 
 /* How return addresses are found: fills in at most so many and returns how many. Until one is set
  * no trace has frames. Once, at start. */

@@ -113,7 +113,23 @@ void text_add(struct text *text, const char *format, ...)
     va_end(args);
 }
 
-static void report_list(const char *format, va_list args)
+static const char *report_path; /* constant after the library's constructor */
+
+void report_set_path(const char *path)
+{
+    report_path = path;
+}
+
+void report_write(const char *text, size_t length)
+{
+    int fd = report_path ? os_open_append(report_path) : 2;
+    os_write(fd < 0 ? 2 : fd, text, length);
+    if (report_path && fd >= 0)
+        os_close(fd);
+}
+
+static void report_list(void (*write)(const char *text, size_t length), const char *format,
+                        va_list args)
 {
     char buffer[512];
     struct text text;
@@ -121,14 +137,27 @@ static void report_list(const char *format, va_list args)
     text_add(&text, "goalloc: ");
     text_add_list(&text, format, args);
     *text.at++ = '\n';
-    os_write(2, buffer, (size_t)(text.at - buffer));
+    write(buffer, (size_t)(text.at - buffer));
+}
+
+static void write_error(const char *text, size_t length)
+{
+    os_write(2, text, length);
 }
 
 void report_line(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    report_list(format, args);
+    report_list(write_error, format, args);
+    va_end(args);
+}
+
+void report_finding(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    report_list(report_write, format, args);
     va_end(args);
 }
 
@@ -148,7 +177,7 @@ void report_fatal(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    report_list(format, args);
+    report_list(write_error, format, args);
     va_end(args);
     report_abort();
 }

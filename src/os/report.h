@@ -26,8 +26,12 @@ void text_add_list(struct text *text, const char *format, va_list args);
 
 /* One line on stderr, "goalloc: " before it. */
 void report_line(const char *format, ...) GA_PRINTF(1, 2);
-/* The end of the process, by abort: no further than SIG_DFL for a handler that leads here again. */
-GA_NORETURN GA_COLD void report_abort(void);
+/* Where goes what is found in the program: a file, appended to, or NULL: standard error. Once, at
+ * start. */
+void report_set_path(const char *path);
+void report_write(const char *text, size_t length);
+/* One line there. */
+void report_finding(const char *format, ...) GA_PRINTF(1, 2);
 /* A line, then the end. */
 GA_NORETURN GA_COLD void report_fatal(const char *format, ...) GA_PRINTF(1, 2);
 

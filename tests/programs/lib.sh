@@ -141,6 +141,25 @@ both() {
         fail "the library complained: $(grep -m1 -E '^goalloc: ' "$work/preload.err")"
     fi
     diff -u "$work/plain.out" "$work/preload.out" >"$work/diff" || fail "the output differs"
+    [[ ! -e $work/findings ]] || require_clean_audit
+}
+
+# ---- under gc=audit ------------------------------------------------------------------------------
+
+# audit_prepare: each process says at its end what a collector would have freed wrongly; here, so
+# that it stands in no program's output. A server under another user's name writes it, too.
+audit_prepare() {
+    : >"$work/findings"
+    chmod 666 "$work/findings"
+    PROGRAMS_OPTIONS+=,report=$work/findings
+}
+
+require_clean_audit() {
+    local wrong
+    grep -q '^goalloc: audit: ' "$work/findings" || fail "no process of it says what its audit found"
+    wrong=$(sed -nE 's/^goalloc: audit: .*, ([0-9]+) of them freed.*/\1/p' "$work/findings" |
+        awk '{ sum += $1 } END { print sum + 0 }')
+    ((wrong == 0)) || fail "$wrong blocks that it freed later would have been freed under it"
 }
 
 # ---- helpers for bodies --------------------------------------------------------------------------
