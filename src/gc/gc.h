@@ -12,6 +12,10 @@
 #include "../options/options.h"
 
 extern GA_HIDDEN bool gc_on; /* relaxed; set once */
+/* Blocks may be about without a byte behind what was asked for: a root that points right behind one
+ * counts for it, and so for whatever lies before a block that a root points to. Relaxed; set before
+ * the first such block is handed out, and never without gc_on. */
+extern GA_HIDDEN bool gc_tight;
 
 /* Switches the collector on. From the library's constructor for modes that want every free to be
  * seen; gc=collect also later, and with `told`, a word of the program's, for one that tells what it

@@ -212,7 +212,8 @@ void mark_heap_word(struct marker *marker, uintptr_t word)
 void mark_root_word(uintptr_t word)
 {
     mark_word(work_own(), word);
-    mark_word(work_own(), word - 1);
+    if (GA_LOAD_ANY(gc_tight))
+        mark_word(work_own(), word - 1);
 }
 
 void mark_leaf(void *object, void *context)

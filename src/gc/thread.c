@@ -30,7 +30,7 @@
 #include "helpers.h"
 #include "internal.h"
 
-bool gc_on;
+bool gc_on, gc_tight;
 
 #define PAUSES_KEPT 256
 
@@ -432,6 +432,7 @@ bool gc_enable(enum gc_mode mode, unsigned *told)
     if (mode == GC_AUDIT)
         mcache_give_up();
     size_classes_pad();
+    GA_STORE_ANY(gc_tight, heap_bytes() > 0); /* those from before */
     collector.mode = mode;
     bool stops = mode != GC_COLLECT || options.gc_track == GC_TRACK_STOP;
     gc_pacer_init(&collector.pacer, collector.percent, options.memory_limit, stops, os_nanotime());

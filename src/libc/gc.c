@@ -101,14 +101,22 @@ GA_INLINE void *zero_small(void *p, size_t size)
     return p;
 }
 
+static void *first_block(size_t size)
+{
+    if (!gc_on || size > SMALL_BYTE_MAX)
+        return calloc(1, size);
+    GA_STORE_ANY(gc_tight, true);
+    return ga_gc_malloc(size);
+}
+
 /* Without the byte that malloc's blocks have behind them under a collector: one that points behind
  * such a block keeps it only from outside of the heap. */
 GA_EXPORT void *ga_gc_malloc(size_t size)
 {
     if (GA_UNLIKELY(gc_barriers))
         return typed_malloc(size, 0);
-    if (GA_UNLIKELY(!gc_on || size > SMALL_BYTE_MAX))
-        return calloc(1, size);
+    if (GA_UNLIKELY(!GA_LOAD_ANY(gc_tight) || size > SMALL_BYTE_MAX))
+        return first_block(size);
     unsigned class = size_class_of(size ? size - size_class_padding : 0);
     void *p;
     if (GA_UNLIKELY(!mcache_pop(mcache_self(), class, &p)))
