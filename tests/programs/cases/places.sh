@@ -41,6 +41,7 @@ no_environment() {
 opened_late() {
     local open=
     [[ $side == plain ]] || open=$lib
+    audit_nothing
     "$python" - "$open" <<'END'
 import ctypes, sys, threading
 kept = [str(i) for i in range(100000)]
