@@ -239,6 +239,7 @@ struct scheduler {
     bool main_ended;     /* the first thread called ga_exit */
     unsigned trace;      /* milliseconds between lines of schedtrace; 0: none. Constant */
     struct waiter *main; /* the first thread's, or NULL */
+    sigset_t blocked;    /* signals, by who began it: so in all workers. Constant */
     _Atomic(int64_t) clock; /* the monitor's last reading, for reports */
 };
 extern GA_HIDDEN struct scheduler sched;

@@ -62,6 +62,7 @@ static void *run(void *argument)
     struct machine *machine = argument;
     pthread_setname_np(pthread_self(),
                        "goalloc-worker"); /* not its maker's: the monitor's, maybe */
+    os_restore_signals(&sched.blocked);   /* likewise */
     settle_in(machine);
     if (machine->signal_stack)
         os_signal_stack(machine->signal_stack, os_signal_stack_size());

@@ -251,13 +251,12 @@ static void *run(void *unused)
 
 bool monitor_start(void)
 {
-    sigset_t before;
     monitor.interval = SHORTEST;
     monitor.trimmed_at = timer_now();
     atomic_store_explicit(&sched.clock, monitor.trimmed_at, memory_order_relaxed);
-    os_block_signals(&before);
+    os_block_signals(&sched.blocked);
     bool started = thread_start(&monitor.stack, run, NULL);
-    os_restore_signals(&before);
+    os_restore_signals(&sched.blocked);
     return started;
 }
 

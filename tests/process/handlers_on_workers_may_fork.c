@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // The kernel runs a signal's handler on whichever thread doesn't block it: on a worker that idles,
-// too. It may fork there. (One at a time: as in any malloc two handlers that each interrupted a
-// thread with a lock in its hands, and fork at once, wait for each other.)
+// too, whoever started that. It may fork there. (One at a time: as in any malloc two handlers that
+// each interrupted a thread with a lock in its hands, and fork at once, wait for each other.)
 #include <goalloc/coro.h>
 
 #include <dirent.h>
@@ -38,6 +38,12 @@ static void compute(void)
 static bool signal_thread(int thread, int signal)
 {
     return syscall(SYS_tgkill, getpid(), thread, signal) == 0;
+}
+
+/* The runtime's monitor starts another worker in the place of one that is kept in a call. */
+static void be_kept(void)
+{
+    usleep(100000);
 }
 
 /* One that isn't needed may end. */
@@ -76,7 +82,7 @@ int main(void)
     signal(SIGUSR1, fork_here);
     ga_set_procs(WORKERS);
     for (int i = 0; i < 100; i++)
-        ga_go(compute);
+        ga_go(i % 10 ? compute : be_kept);
     ga_wait_all();
     ga_sleep(INT64_C(20000000)); /* until they idle */
     signal_workers();
