@@ -38,11 +38,11 @@
 /* A block that realloc makes at least this long is placed where it can go on growing. */
 #define GROWING_MIN ((size_t)32 << 10)
 
-/* What the fast paths declined. */
-void *malloc_declined(size_t size);
+/* What the fast paths declined. `caller`: of malloc, or free, which may be the loader. */
+void *malloc_declined(size_t size, const void *caller);
 void free_declined(void *p, const void *caller);
 /* Sizes above SMALL_BYTE_MAX, empty magazines. Sets ENOMEM. */
-void *malloc_slow(size_t size);
+void *malloc_slow(size_t size, const void *caller);
 /* An object of the class, never a guarded one; sets ENOMEM. */
 void *malloc_of_class(unsigned class);
 void free_slow(void *p, unsigned class);
@@ -66,9 +66,9 @@ GA_INLINE void *malloc_inline(size_t size)
         void *p;
         if (GA_LIKELY(mcache_pop_of(mcache_words_self(size_class_offset_by_byte[size]), &p)))
             return p;
-        return malloc_declined(size);
+        return malloc_declined(size, __builtin_return_address(0));
     }
-    return malloc_slow(size);
+    return malloc_slow(size, __builtin_return_address(0));
 }
 
 GA_INLINE void free_inline(void *p)

@@ -73,8 +73,7 @@ static void *malloc_sampled(size_t size, unsigned class)
     return hardened_sample(size, class ? size_classes[class].magazine_capacity : 1);
 }
 
-/* malloc jumps to the slow path, so who called it is who called malloc. While it looks, others, and
- * the mallocs that it makes itself, do without. */
+/* While it looks, others, and the mallocs that it makes itself, do without. */
 GA_COLD static void look_for_unwinder(const void *caller)
 {
     __atomic_and_fetch(&hardened_modes, ~HARDENED_UNWINDER, __ATOMIC_RELAXED);
@@ -107,32 +106,47 @@ GA_INLINE bool all_is_hardened(void)
     return (hardened_modes & (HARDENED_ALL | HARDENED_UNWINDER)) == HARDENED_ALL;
 }
 
-GA_NOINLINE void *malloc_declined(size_t size)
+GA_NOINLINE void *malloc_declined(size_t size, const void *caller)
 {
-    if (GA_UNLIKELY(all_is_hardened()))
+    if (GA_UNLIKELY(all_is_hardened()) && !os_is_loader(caller))
         return hardened_malloc(size);
-    return malloc_slow(size);
+    return malloc_slow(size, caller);
+}
+
+static void *malloc_beyond_cache(size_t size, unsigned class, const void *caller)
+{
+    if (GA_UNLIKELY(stand_in() != NULL))
+        return stand_in()->malloc(size);
+    if (GA_UNLIKELY(hardened_modes)) {
+        if (GA_UNLIKELY(hardened_modes & HARDENED_UNWINDER))
+            look_for_unwinder(caller);
+        if (hardened_modes & HARDENED_ALL)
+            return hardened_malloc(size);
+        void *p = malloc_sampled(size, class);
+        if (p)
+            return p;
+    }
+    return malloc_unhardened(size, class);
+}
+
+GA_COLD static void *malloc_for_loader(size_t size, unsigned class, const void *caller)
+{
+    os_set_serves_loader(caller);
+    void *p = malloc_beyond_cache(size, class, caller);
+    os_set_serves_loader(NULL);
+    return p;
 }
 
 /* Without a thread cache every call comes here, and looks for the stand-in. */
-GA_NOINLINE void *malloc_slow(size_t size)
+GA_NOINLINE void *malloc_slow(size_t size, const void *caller)
 {
     unsigned class = size_class_of(size);
     void *p;
     if (GA_LIKELY(class && mcache_pop(mcache_self(), class, &p)))
         return p;
-    if (GA_UNLIKELY(stand_in() != NULL))
-        return stand_in()->malloc(size);
-    if (GA_UNLIKELY(hardened_modes)) {
-        if (GA_UNLIKELY(hardened_modes & HARDENED_UNWINDER))
-            look_for_unwinder(__builtin_return_address(0));
-        if (hardened_modes & HARDENED_ALL)
-            return hardened_malloc(size);
-        p = malloc_sampled(size, class);
-        if (p)
-            return p;
-    }
-    return malloc_unhardened(size, class);
+    if (GA_UNLIKELY(os_is_loader(caller)))
+        return malloc_for_loader(size, class, caller);
+    return malloc_beyond_cache(size, class, caller);
 }
 
 GA_EXPORT void *malloc(size_t size)
@@ -172,13 +186,23 @@ static void *calloc_fresh(size_t size)
     return p;
 }
 
+static void *calloc_fresh_for(size_t size, const void *caller)
+{
+    if (GA_LIKELY(!os_is_loader(caller)))
+        return calloc_fresh(size);
+    os_set_serves_loader(caller);
+    void *p = calloc_fresh(size);
+    os_set_serves_loader(NULL);
+    return p;
+}
+
 GA_EXPORT void *calloc(size_t count, size_t size)
 {
     size_t bytes;
     if (GA_UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
         return out_of_memory();
     if (GA_UNLIKELY(bytes > ZERO_MIN)) {
-        void *fresh = calloc_fresh(bytes);
+        void *fresh = calloc_fresh_for(bytes, __builtin_return_address(0));
         if (fresh || bytes > CLASS_SIZE_MAX)
             return fresh;
     }
@@ -330,6 +354,16 @@ static void *grow_small(void *p, size_t old, size_t size)
     return copy_and_free(p, old < size ? old : size, new);
 }
 
+static void *grow_small_for(void *p, size_t old, size_t size, const void *caller)
+{
+    if (GA_LIKELY(!os_is_loader(caller)))
+        return grow_small(p, old, size);
+    os_set_serves_loader(caller);
+    void *new = grow_small(p, old, size);
+    os_set_serves_loader(NULL);
+    return new;
+}
+
 /* The size of a block whose pages have no class entry though it isn't large; 0: there's none. */
 static size_t size_of_other(void *p, const char *function)
 {
@@ -415,7 +449,7 @@ GA_EXPORT void *realloc(void *p, size_t size)
         bad_freed(p, (unsigned)class, "realloc");
     size_t old = size_classes[class].size;
     if (size + size_class_padding > old)
-        return grow_small(p, old, size);
+        return grow_small_for(p, old, size, __builtin_return_address(0));
     /* A block that shrinks to less than half moves, if there's something to be had by it. */
     if (size >= old / 2 || size_class_of(size) == class)
         return p;

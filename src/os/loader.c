@@ -5,8 +5,10 @@
  * The loader frees the memory of a thread that has ended while libc holds the lock of its thread
  * stacks (pthread_join and a detached thread's end come to it, once 40 MB of stacks lie idle). The
  * next to create or join a thread waits for that lock: so nobody who was called from there may.
+ * And it allocates while its list of thread-local storage is half changed, which a thread that is
+ * created just then would be given ("Inconsistency detected by ld.so", and the end).
  *
- * Place: called by src/libc's free; asked by who would start a thread, or wait for one.
+ * Place: called by src/libc's slow paths; asked by who would start a thread, or wait for one.
  *
  * Invariants: where the loader can't be told apart, in a static program, every caller may be it.
  * Locking: none. What is found is the same for all who find it out. Fork and signals: safe in both.

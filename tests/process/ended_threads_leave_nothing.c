@@ -62,6 +62,16 @@ static void free_much_and_start_a_thread(void)
     expect(proc_number("/proc/self/status", "Threads:") == 2, "expected the scavenger's thread");
 }
 
+/* What the loader allocates for threads starts no collector, either. */
+static void allocate_much_by_the_loader(void)
+{
+    run_threads(true);
+    expect(proc_number("/proc/self/status", "Threads:") == 1, "expected no thread but this one");
+    for (int tries = 0; tries < 1000 && proc_number("/proc/self/status", "Threads:") < 2; tries++)
+        expect(malloc(MB / 2) != NULL, "expected a block");
+    expect(proc_number("/proc/self/status", "Threads:") >= 2, "expected the collector's thread");
+}
+
 static void wait_until_alone(void)
 {
     while (proc_number("/proc/self/status", "Threads:") > 1)
@@ -87,7 +97,7 @@ static const struct program {
     {"by default", free_much_while_joining, ""},
     {"with a thread", free_much_and_start_a_thread, "background"},
     {"hardened, with a thread", free_much_while_joining, "hardened,background"},
-    {"with a collector", free_much_while_joining, "gc=collect"},
+    {"with a collector", allocate_much_by_the_loader, "gc=collect"},
     {"leaving no cache", leave_no_cache, ""},
     {"leaving no cache, hardened", leave_no_cache, "hardened"},
 };
