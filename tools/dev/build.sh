@@ -60,7 +60,7 @@ need_build_tools() {
     need "to build" gcc:gcc libc6-dev:/usr/include/stdio.h binutils:ld meson:meson \
         ninja-build:ninja pkg-config:pkg-config
     need "to build the tests" libcmocka-dev:/usr/include/cmocka.h g++:g++
-    need "for a test" valgrind:valgrind
+    need "for tests" valgrind:valgrind spin:spin
 }
 
 # build_variant VARIANT [TARGET…]: all of it, tests included, or the targets alone.

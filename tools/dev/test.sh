@@ -126,7 +126,7 @@ bench_suite() {
     local limit=$1 start=$SECONDS
     source tools/dev/bench.sh
     say "bench: building"
-    if ! (prepare_bench); then
+    if ! (prepare_bench && need_bench go); then
         record bench 0 1 0 $((SECONDS - start)) "the benchmarks can't be run"
         return
     fi
