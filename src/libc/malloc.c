@@ -280,7 +280,7 @@ GA_COLD static void free_for_loader(void *p, const void *caller)
 
 GA_NOINLINE void free_declined(void *p, const void *caller)
 {
-    if (GA_UNLIKELY(os_is_loader(caller)))
+    if (GA_UNLIKELY(os_may_be_loader(caller)))
         free_for_loader(p, caller);
     else
         free_any(p);

@@ -10,7 +10,7 @@
  *
  * Place: called by src/libc's slow paths; asked by who would start a thread, or wait for one.
  *
- * Invariants: where the loader can't be told apart, in a static program, every caller may be it.
+ * Invariants: in a static program the loader can't be told apart: there none is it, and each may be.
  * Locking: none. What is found is the same for all who find it out. Fork and signals: safe in both.
  */
 #include <elf.h>
@@ -20,9 +20,10 @@
 
 __thread void *os_loader_waits __attribute__((tls_model("initial-exec"), used));
 
-/* The loader's code; 0: not looked for yet. Who reads the one without the other takes its caller
- * for the loader, once. */
+/* The loader's code; 0: not looked for yet; both NOWHERE in a static program. Who reads the one
+ * without the other takes its caller for the loader, once. */
 static uintptr_t first, behind;
+#define NOWHERE 1
 
 static uintptr_t end_of(uintptr_t base)
 {
@@ -38,8 +39,8 @@ static uintptr_t end_of(uintptr_t base)
 GA_COLD static void find(void)
 {
     uintptr_t base = (uintptr_t)_r_debug.r_ldbase;
-    GA_STORE_ANY(behind, base ? end_of(base) : UINTPTR_MAX);
-    GA_STORE_ANY(first, base ? base : 1);
+    GA_STORE_ANY(behind, base ? end_of(base) : NOWHERE);
+    GA_STORE_ANY(first, base ? base : NOWHERE);
 }
 
 bool os_is_loader(const void *code)
@@ -47,4 +48,9 @@ bool os_is_loader(const void *code)
     if (GA_UNLIKELY(!GA_LOAD_ANY(first)))
         find();
     return (uintptr_t)code - GA_LOAD_ANY(first) < GA_LOAD_ANY(behind) - GA_LOAD_ANY(first);
+}
+
+bool os_may_be_loader(const void *code)
+{
+    return os_is_loader(code) || GA_LOAD_ANY(behind) == NOWHERE;
 }

@@ -100,8 +100,9 @@ void os_yield(void);
 void os_pause(uint64_t nanoseconds); /* at most so long */
 
 /* --- The dynamic loader --- */
-/* Whether the code there may be the loader's. */
+/* Whether the code there is the loader's; or may be it, where nobody knows. */
 bool os_is_loader(const void *code);
+bool os_may_be_loader(const void *code);
 /* This thread was called by the loader, which may hold what a thread's start and end wait for: it
  * must neither start one nor wait for another. See loader.c. */
 extern GA_HIDDEN __thread void *os_loader_waits __attribute__((tls_model("initial-exec")));
