@@ -40,6 +40,10 @@ int main(void)
     pthread_create(&thread, NULL, thread_body, block);
     pthread_join(thread, &other);
     free(other);
+    free(malloc(100));
+    ga_stats(&stats, sizeof(stats));
+    if (stats.threads < 1)
+        return 2; /* no thread has a cache */
     pid_t child = fork();
     if (child == 0) {
         free(strdup("a text"));
