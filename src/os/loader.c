@@ -10,8 +10,9 @@
  *
  * Place: called by src/libc's slow paths; asked by who would start a thread, or wait for one.
  *
- * Invariants: in a static program the loader can't be told apart: there none is it, and each may be.
- * Locking: none. What is found is the same for all who find it out. Fork and signals: safe in both.
+ * Invariants: in a static program the loader can't be told apart: there none is it, and each may
+ * be. Locking: none. What is found is the same for all who find it out. Fork and signals: safe in
+ * both.
  */
 #include <elf.h>
 #include <link.h>
