@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 
 #include "mheap/internal.h"
+#include "mheap/marks.h"
 #include "mheap/notes.h"
 #include "os/fault.h"
 #include "os/os.h"
@@ -491,6 +492,22 @@ static void a_move_that_loses_its_place_loses_it_for_a_while(void **state)
     mheap_free_large(wall);
 }
 #endif
+
+/* While the collector asks which pages were written they are copied; that is no refusal. */
+static void no_page_moves_while_moves_are_held(void **state)
+{
+    if (!kernel_moves_pages())
+        skip();
+    size_t moves = stats_now().moves, refused = stats_now().moves_refused;
+    assert_true(mheap_hold_moves());
+    grow_walled_in(40);
+    assert_int_equal(stats_now().moves, moves);
+    mheap_allow_moves();
+    grow_walled_in(40);
+    assert_int_equal(stats_now().moves, moves + 1);
+    assert_int_equal(stats_now().moves_refused, refused);
+    mheap_check();
+}
 
 static void mappings_of_moved_blocks_are_bounded(void **state)
 {
@@ -1471,6 +1488,7 @@ int main(void)
 #ifdef GOALLOC_DEBUG
         ON_A_HEAP(a_moved_block_that_cannot_settle_is_settled_later),
 #endif
+        ON_A_HEAP(no_page_moves_while_moves_are_held),
         ON_A_HEAP(mappings_of_moved_blocks_are_bounded),
 #ifdef GOALLOC_DEBUG
         ON_A_HEAP(a_kernel_that_refuses_to_split_is_left_alone_for_a_while),

@@ -337,8 +337,14 @@ static enum cycle_end run_told(struct cycle *cycle, const atomic_bool *yield)
 static enum cycle_end run_tracked(struct cycle *cycle, const atomic_bool *yield)
 {
     struct os_tracker tracker;
+    enum cycle_end end = CYCLE_FAILED;
     cycle->way = WAY_TRACKED;
-    return begin_tracking(&tracker) ? run_beside(cycle, &tracker, yield) : CYCLE_FAILED;
+    if (!mheap_hold_moves())
+        return CYCLE_FAILED;
+    if (begin_tracking(&tracker))
+        end = run_beside(cycle, &tracker, yield);
+    mheap_allow_moves();
+    return end;
 }
 
 /* The ways to mark while the program runs, the best first. */

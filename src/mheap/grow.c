@@ -228,4 +228,5 @@ void mheap_reset_in_child(void)
 {
     lock_reset(&mheap.meta_lock);
     lock_reset(&mheap.lock);
+    large_reset_in_child();
 }

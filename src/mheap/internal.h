@@ -141,6 +141,9 @@ void dense_released(size_t page, size_t end);
 
 /* --- large.c; lock held --- */
 
+/* Of moves under way nothing is left in a child. */
+void large_reset_in_child(void);
+
 /* Takes `pages` whose address is a multiple of `align` out of a run; 0 where there's no memory. */
 size_t take_aligned(size_t pages, size_t align);
 /* Takes `pages`, fewer than the window's, with room behind them; 0 where there's no memory. */

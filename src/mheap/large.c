@@ -39,6 +39,8 @@
 
 static size_t moved_now;    /* spans whose `moved` is set; guarded by the heap's lock */
 static size_t moves_paused; /* blocks to copy before the next try; guarded by the heap's lock */
+static unsigned moving;     /* moves under way; guarded by the heap's lock */
+static bool moves_held;     /* none is to begin; guarded by the heap's lock */
 static uint32_t unsettled;  /* list of unsettled spans; guarded by the heap's lock */
 
 /* Lock held. Fresh pages in the place of a span's, which then merge with their neighbours. */
@@ -233,9 +235,6 @@ enum move {
 static enum move move_pages(const struct span *old, const struct span *new)
 {
     size_t bytes = (size_t)old->pages << HEAP_PAGE_SHIFT;
-    /* The collector would take moved pages for unwritten ones. */
-    if (GA_LOAD_ANY(mheap_marks.marking))
-        return MOVE_REFUSED;
     if (os_move_pages(span_address(old), span_address(new), bytes))
         return MOVE_DONE;
     bool is_there = os_release(span_address(new), bytes) || map_over(span_address(new), bytes);
@@ -253,7 +252,9 @@ static bool reserve_move(const struct span *old)
     lock_acquire(&mheap.lock);
     bool may = moved_now < MAX_MOVED && moves_paused == 0;
     moves_paused -= moves_paused > 0;
+    may = may && !moves_held && !mheap_marks.marking;
     moved_now += may;
+    moving += may;
     lock_release(&mheap.lock);
     return may;
 }
@@ -264,6 +265,50 @@ static void note_refusal(void)
     moved_now--;
     moves_paused = MOVES_PAUSED;
     mheap.stats.moves_refused++;
+}
+
+/* A move takes the kernel some milliseconds for a gigabyte, and as much again when it fails. */
+#define MOVES_LIMIT UINT64_C(1000000000)
+#define MOVES_LOOK  UINT64_C(50000)
+
+static bool none_moves(void)
+{
+    lock_acquire(&mheap.lock);
+    bool none = moving == 0;
+    lock_release(&mheap.lock);
+    return none;
+}
+
+static void set_moves_held(bool held)
+{
+    lock_acquire(&mheap.lock);
+    moves_held = held;
+    lock_release(&mheap.lock);
+}
+
+bool mheap_hold_moves(void)
+{
+    uint64_t deadline = os_nanotime() + MOVES_LIMIT;
+    set_moves_held(true);
+    while (!none_moves()) {
+        if (os_nanotime() > deadline) {
+            set_moves_held(false);
+            return false;
+        }
+        os_pause(MOVES_LOOK);
+    }
+    return true;
+}
+
+void mheap_allow_moves(void)
+{
+    set_moves_held(false);
+}
+
+void large_reset_in_child(void)
+{
+    moved_now -= moving; /* by threads that aren't there */
+    moving = 0;
 }
 
 void mheap_set_type(struct span *span, uint32_t type)
@@ -287,6 +332,7 @@ static struct span *relocate(struct span *old, size_t pages)
         memcpy((void *)span_address(new), (void *)span_address(old),
                (size_t)old->pages << HEAP_PAGE_SHIFT);
     lock_acquire(&mheap.lock);
+    moving -= reserved;
     if (reserved && move != MOVE_DONE)
         note_refusal();
     new->moved = move == MOVE_DONE;

@@ -144,6 +144,11 @@ void mheap_each_hole(void (*visit)(struct mheap_range hole, void *context), void
 /* Free runs of a megabyte and more, in no order; how many were written down. Lock held. */
 unsigned mheap_list_runs(struct mheap_range *ranges, unsigned room);
 
+/* From then on no large block's pages are moved: they would look as if nobody had written them.
+ * false: one that is under way takes too long. */
+bool mheap_hold_moves(void);
+void mheap_allow_moves(void);
+
 void mheap_acquire_all(void);
 void mheap_release_all(void);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * memory.c: mapping, releasing and moving memory.
+ * memory.c: mapping and releasing memory.
  *
  * Place: called by src/mheap and src/scavenger. Calls nothing but the kernel.
  *
@@ -32,9 +32,6 @@
 #endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
-#endif
-#ifndef MREMAP_DONTUNMAP
-#define MREMAP_DONTUNMAP 4
 #endif
 
 #define MAP_FLAGS (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
@@ -96,14 +93,6 @@ bool os_fetch(uintptr_t address, size_t size)
     if (got == -EINVAL)
         GA_STORE_ANY(unknown, true);
     return got == 0;
-}
-
-bool os_move_pages(uintptr_t from, uintptr_t to, size_t size)
-{
-    if (os_fault_now(OS_FAULT_MREMAP))
-        return false;
-    return os_syscall(SYS_mremap, (long)from, (long)size, (long)size,
-                      MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0) == (long)to;
 }
 
 bool os_guard(uintptr_t address, size_t size)

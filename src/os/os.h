@@ -33,7 +33,7 @@ bool os_release(uintptr_t address, size_t size);
  * false: it can't (before 5.14, or short of memory); the faults come later, as ever. */
 bool os_fetch(uintptr_t address, size_t size);
 /* Moves the pages at `from` to `to` without copying; `from` stays mapped and reads as zero. Both
- * are mappings of ours. false: nothing was moved, but `to` may not be mapped any more. */
+ * are mappings of ours. false: `from` is as it was, but `to` may not be mapped any more. */
 bool os_move_pages(uintptr_t from, uintptr_t to, size_t size);
 /* How many bytes of it have memory. Parts that aren't mapped have none. */
 size_t os_resident_in(uintptr_t address, size_t size);
