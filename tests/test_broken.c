@@ -43,7 +43,7 @@ static void break_bin(void *unused)
     CHILD_CHECK(mheap_init());
     struct span *spans[5];
     for (unsigned i = 0; i < COUNT(spans); i++)
-        spans[i] = mheap_alloc_large(1, HEAP_PAGE);
+        spans[i] = mheap_alloc_large(1, HEAP_PAGE, CONTENTS_ANY);
     mheap_free_large(spans[1]);
     mheap_free_large(spans[3]);
     mheap_span_at(mheap_span_at(mheap.bins[1])->next)->prev = 0;

@@ -172,7 +172,7 @@ static void a_block_that_moves_keeps_what_it_holds(void **state)
 /* Where realloc is just moving one, nobody knows yet what has come where. */
 static void large_blocks_are_looked_at_again_while_one_moves(void **state)
 {
-    struct span *span = mheap_alloc_large(300, HEAP_PAGE);
+    struct span *span = mheap_alloc_large(300, HEAP_PAGE, CONTENTS_ANY);
     void **large = (void **)span_address(span), **held = new_block();
     memset(large, 0, (size_t)300 << HEAP_PAGE_SHIFT);
     mheap_set_type(span, 0);
@@ -199,7 +199,7 @@ static void a_large_block_freed_meanwhile_ends_with_the_sweep(void **state)
     uint32_t pages[512];
     size_t cursor = 0;
     mheap_read_stats(&before);
-    struct span *span = mheap_alloc_large(300, HEAP_PAGE);
+    struct span *span = mheap_alloc_large(300, HEAP_PAGE, CONTENTS_ANY);
     begin();
     mheap_free_large(span);
     assert_int_equal(span->state, SPAN_DEAD);

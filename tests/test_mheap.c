@@ -24,7 +24,7 @@ static unsigned char *memory_of(const struct span *span)
 
 static struct span *large(size_t pages)
 {
-    struct span *span = mheap_alloc_large(pages, HEAP_PAGE);
+    struct span *span = mheap_alloc_large(pages, HEAP_PAGE, CONTENTS_ANY);
     assert_non_null(span);
     return span;
 }
@@ -154,13 +154,13 @@ static void grow_under_a_limit(void *argument)
     limit.rlim_cur = limit.rlim_max = pages * os_page_size() + CHUNK_SIZE / 2;
     CHILD_CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
     struct span *last = NULL, *span;
-    while ((span = mheap_alloc_large(8, HEAP_PAGE)))
+    while ((span = mheap_alloc_large(8, HEAP_PAGE, CONTENTS_ANY)))
         last = span;
     size_t more = stats_now().mapped - mapped;
     CHILD_CHECK(more > 0 && more < CHUNK_SIZE);
     mheap_check();
     mheap_free_large(last);
-    CHILD_CHECK(mheap_alloc_large(8, HEAP_PAGE) == last);
+    CHILD_CHECK(mheap_alloc_large(8, HEAP_PAGE, CONTENTS_ANY) == last);
 }
 
 static void growth_takes_less_where_a_chunk_is_refused(void **state)
@@ -259,12 +259,12 @@ static void nothing_fits_a_request_beyond_the_window(void **state)
 {
     assert_int_equal(run_find(WINDOW_PAGES), 0);
     assert_int_equal(run_find(WINDOW_PAGES * 8), 0);
-    assert_null(mheap_alloc_large(WINDOW_PAGES + 1, HEAP_PAGE));
-    assert_null(mheap_alloc_large(WINDOW_PAGES, HEAP_PAGE));
-    assert_null(mheap_alloc_large(1, WINDOW_SIZE * 2));
+    assert_null(mheap_alloc_large(WINDOW_PAGES + 1, HEAP_PAGE, CONTENTS_ANY));
+    assert_null(mheap_alloc_large(WINDOW_PAGES, HEAP_PAGE, CONTENTS_ANY));
+    assert_null(mheap_alloc_large(1, WINDOW_SIZE * 2, CONTENTS_ANY));
     assert_null(mheap_alloc_growing(WINDOW_PAGES));
-    assert_null(mheap_alloc_large(SIZE_MAX >> HEAP_PAGE_SHIFT, HEAP_PAGE));
-    assert_null(mheap_alloc_large(1, (size_t)1 << 62));
+    assert_null(mheap_alloc_large(SIZE_MAX >> HEAP_PAGE_SHIFT, HEAP_PAGE, CONTENTS_ANY));
+    assert_null(mheap_alloc_large(1, (size_t)1 << 62, CONTENTS_ANY));
     assert_null(mheap_alloc_growing(SIZE_MAX >> HEAP_PAGE_SHIFT));
     struct span *span = large(10);
     memset(memory_of(span), 7, BYTES(10));
@@ -283,7 +283,7 @@ static void a_block_is_aligned_as_asked(void **state)
     for (size_t align = HEAP_PAGE; align <= (size_t)64 << 20; align *= 2) {
         for (size_t i = 0; i < COUNT(lengths); i++) {
             struct span *gap = large(1); /* so that the next free page isn't aligned by chance */
-            struct span *span = mheap_alloc_large(lengths[i], align);
+            struct span *span = mheap_alloc_large(lengths[i], align, CONTENTS_ANY);
             assert_non_null(span);
             assert_int_equal(span_address(span) % align, 0);
             assert_int_equal(span->pages, lengths[i]);
@@ -873,7 +873,7 @@ static void go_round(void *argument)
     memset(foreign, 0x11, HEAP_PAGE);
     struct span *span = NULL;
     while (mheap_page_address(mheap_end()) <= at) {
-        span = mheap_alloc_large(ARENA_PAGES / 8, HEAP_PAGE);
+        span = mheap_alloc_large(ARENA_PAGES / 8, HEAP_PAGE, CONTENTS_ANY);
         CHILD_CHECK(span);
         memset(memory_of(span), 0x22, HEAP_PAGE);
     }
@@ -883,7 +883,7 @@ static void go_round(void *argument)
         CHILD_CHECK(((unsigned char *)foreign)[i] == 0x11);
     CHILD_CHECK(!mheap_span_of(foreign) && mheap_class_of(foreign) == 0);
     mheap_free_large(span);
-    CHILD_CHECK(mheap_alloc_large(ARENA_PAGES * 3, HEAP_PAGE));
+    CHILD_CHECK(mheap_alloc_large(ARENA_PAGES * 3, HEAP_PAGE, CONTENTS_ANY));
     mheap_check();
 }
 
@@ -901,9 +901,9 @@ static void give_up_behind_a_wall(void *argument)
     mheap.limit = mheap_end() + 20 * ARENA_PAGES;
     void *wall = map_foreign(at, 20 * ARENA_SIZE, PROT_NONE);
     CHILD_CHECK(wall == (void *)at);
-    CHILD_CHECK(!mheap_alloc_large(pages_for(stats_now().mapped) + 1, HEAP_PAGE));
+    CHILD_CHECK(!mheap_alloc_large(pages_for(stats_now().mapped) + 1, HEAP_PAGE, CONTENTS_ANY));
     mheap_check();
-    CHILD_CHECK(mheap_alloc_large(1, HEAP_PAGE)); /* what was free before still is */
+    CHILD_CHECK(mheap_alloc_large(1, HEAP_PAGE, CONTENTS_ANY)); /* what was free before still is */
 }
 
 static void a_heap_that_is_walled_in_fails_and_stays_whole(void **state)
@@ -1068,7 +1068,7 @@ static struct span *alloc_any(struct dice *dice)
     case 0:
         return mheap_alloc_growing(pages);
     case 1:
-        return mheap_alloc_large(pages, HEAP_PAGE << dice_below(dice, 8));
+        return mheap_alloc_large(pages, HEAP_PAGE << dice_below(dice, 8), CONTENTS_ANY);
     default:
         return mheap_alloc_span(1 + (unsigned)dice_below(dice, SIZE_CLASS_COUNT - 1));
     }
@@ -1119,7 +1119,7 @@ static void random_operations_keep_every_invariant(void **state)
 static void use_after_reset(void *argument)
 {
     mheap_reset_in_child();
-    CHILD_CHECK(mheap_alloc_large(1, HEAP_PAGE) && mheap_meta_alloc(1));
+    CHILD_CHECK(mheap_alloc_large(1, HEAP_PAGE, CONTENTS_ANY) && mheap_meta_alloc(1));
     mheap_check();
 }
 
@@ -1257,7 +1257,7 @@ static void break_and_check(void *argument)
 {
     const struct breakage *breakage = argument;
     struct hole hole = make_hole(20);
-    struct span *span = mheap_alloc_large(3, HEAP_PAGE);
+    struct span *span = mheap_alloc_large(3, HEAP_PAGE, CONTENTS_ANY);
     CHILD_CHECK(span && span->page == hole.page);
     mheap_check();
     breakage->break_it(span);
@@ -1407,7 +1407,7 @@ static void note_a_growing_heap(void *unused)
     CHILD_CHECK(mheap_init() && mheap_notes_enable());
     for (unsigned i = 0; i < 3; i++) {
         size_t before = mheap_noted_units();
-        struct span *span = mheap_alloc_large(ARENA_PAGES, HEAP_PAGE);
+        struct span *span = mheap_alloc_large(ARENA_PAGES, HEAP_PAGE, CONTENTS_ANY);
         CHILD_CHECK(span && mheap_noted_units() > before);
         uintptr_t end = span_address(span) + BYTES(ARENA_PAGES);
         void *last = (void *)(end - MIN_ALIGN);
@@ -1433,7 +1433,7 @@ static void notes_grow_with_the_heap_and_cover_nothing_else(void **state)
 static void leave_a_note(void *unused)
 {
     CHILD_CHECK(mheap_init() && mheap_notes_enable());
-    struct span *span = mheap_alloc_large(1, HEAP_PAGE);
+    struct span *span = mheap_alloc_large(1, HEAP_PAGE, CONTENTS_ANY);
     *mheap_known_note((void *)span_address(span)) = 1;
     mheap_free_large(span);
     mheap_check();

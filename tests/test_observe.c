@@ -45,7 +45,7 @@ static void live_bytes_and_blocks_are_what_was_allocated(void **state)
 static void large_blocks_are_counted_apart(void **state)
 {
     struct ga_stats before = figures();
-    struct span *span = mheap_alloc_large(300, HEAP_PAGE);
+    struct span *span = mheap_alloc_large(300, HEAP_PAGE, CONTENTS_ANY);
     struct ga_stats during = figures();
     assert_int_equal(during.large, before.large + 300 * HEAP_PAGE);
     assert_int_equal(during.live, before.live + 300 * HEAP_PAGE);
@@ -208,7 +208,7 @@ static void large_blocks_are_counted_exactly(void **state)
     struct ga_mem_stats before, after;
     observe_mem_stats(&before);
     for (int i = 0; i < 5; i++)
-        mheap_free_large(mheap_alloc_large(200, HEAP_PAGE));
+        mheap_free_large(mheap_alloc_large(200, HEAP_PAGE, CONTENTS_ANY));
     struct span *span = mheap_alloc_growing(200);
     span = mheap_resize_large(span, 250);
     observe_mem_stats(&after);
@@ -278,7 +278,7 @@ static void check_memory_classes(void)
 static void memory_classes_sum_to_the_total(void **state)
 {
     struct ga_mem_stats stats;
-    struct span *span = mheap_alloc_large(500, HEAP_PAGE);
+    struct span *span = mheap_alloc_large(500, HEAP_PAGE, CONTENTS_ANY);
     alloc_run(20);
     observe_mem_stats(&stats);
     check_mem_stats(&stats);
@@ -307,7 +307,7 @@ static void *allocate_all_the_time(void *seed)
             object_free(blocks[i]);
         blocks[i] = object_alloc(1 + (unsigned)dice_below(&dice, 50));
         if (dice_below(&dice, 500) == 0)
-            mheap_free_large(mheap_alloc_large(150, HEAP_PAGE));
+            mheap_free_large(mheap_alloc_large(150, HEAP_PAGE, CONTENTS_ANY));
     }
     for (size_t i = 0; i < COUNT(blocks); i++)
         if (blocks[i])
@@ -500,7 +500,7 @@ static void the_collector_and_the_coroutines_provide_their_figures(void **state)
 
 static void what_is_freed_and_released_is_counted_so(void **state)
 {
-    struct span *span = mheap_alloc_large(1000, HEAP_PAGE);
+    struct span *span = mheap_alloc_large(1000, HEAP_PAGE, CONTENTS_ANY);
     memset((void *)span_address(span), 1, 1000 * HEAP_PAGE);
     struct ga_stats before = figures();
     mheap_free_large(span);

@@ -331,7 +331,7 @@ static void release_all_leaves_nothing_dirty_but_what_it_is_told(void **state)
 {
     struct mheap_levels levels;
     assert_true(mheap_init());
-    struct span *span = mheap_alloc_large(1024, HEAP_PAGE);
+    struct span *span = mheap_alloc_large(1024, HEAP_PAGE, CONTENTS_ANY);
     memset((void *)span_address(span), 1, 1024 * HEAP_PAGE);
     mheap_free_large(span);
     mheap_read_levels(&levels);
@@ -357,7 +357,7 @@ static void a_limit_has_free_pages_released_at_once(void **state)
     struct mheap_levels levels;
     assert_true(mheap_init());
     options.scavenge = false;
-    struct span *span = mheap_alloc_large(4096, HEAP_PAGE);
+    struct span *span = mheap_alloc_large(4096, HEAP_PAGE, CONTENTS_ANY);
     memset((void *)span_address(span), 1, 4096 * HEAP_PAGE);
     mheap_free_large(span);
     scavenger_tick();
@@ -403,7 +403,7 @@ static void over_a_limit_the_caches_are_drained(void **state)
 static size_t dirty_after_burst(size_t pages)
 {
     struct mheap_levels levels;
-    struct span *span = mheap_alloc_large(pages, HEAP_PAGE);
+    struct span *span = mheap_alloc_large(pages, HEAP_PAGE, CONTENTS_ANY);
     assert_non_null(span);
     mheap_free_large(span);
     scavenger_tick();

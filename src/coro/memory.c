@@ -32,12 +32,9 @@ static void *alloc_small(size_t size)
 
 static void *alloc_large(size_t size)
 {
-    struct span *span =
-        size <= WINDOW_SIZE && mheap_init() ? mheap_alloc_large(pages_for(size), HEAP_PAGE) : NULL;
-    if (!span)
-        return NULL;
-    mheap_zero_fresh(span);
-    return (void *)span_address(span);
+    bool may = size <= WINDOW_SIZE && mheap_init();
+    struct span *span = may ? mheap_alloc_large(pages_for(size), HEAP_PAGE, CONTENTS_ZERO) : NULL;
+    return span ? (void *)span_address(span) : NULL;
 }
 
 void *coro_alloc_unset(size_t size)

@@ -43,7 +43,8 @@ void *alloc_aligned(size_t align, size_t size)
         return hardened_aligned(align, size);
     if (class)
         return malloc_of_class(class);
-    return large_block(alloc_large(size ? size : 1, align > HEAP_PAGE ? align : HEAP_PAGE));
+    return large_block(
+        alloc_large(size ? size : 1, align > HEAP_PAGE ? align : HEAP_PAGE, CONTENTS_ANY));
 }
 
 /* A large block is aligned to a page, whatever the class. */
@@ -52,7 +53,7 @@ void *heap_aligned(size_t align, size_t size)
     unsigned class = align <= HEAP_PAGE && size <= CLASS_SIZE_MAX ? aligned_class(align, size) : 0;
     void *p = NULL;
     if (!class)
-        return large_block(alloc_large(size, align > HEAP_PAGE ? align : HEAP_PAGE));
+        return large_block(alloc_large(size, align > HEAP_PAGE ? align : HEAP_PAGE, CONTENTS_ANY));
     if (mheap_init())
         mcentral_fill(class, &p, 1);
     return p;

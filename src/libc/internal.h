@@ -58,7 +58,7 @@ void *realloc_large(void *p, size_t size);
 /* A large block as C sees it; sets ENOMEM. */
 void *large_block(struct span *span);
 /* A large block; drains the caches before it gives up. NULL: out of memory. */
-struct span *alloc_large(size_t size, size_t align);
+struct span *alloc_large(size_t size, size_t align, enum mheap_contents contents);
 
 GA_INLINE void *malloc_inline(size_t size)
 {

@@ -41,21 +41,21 @@ void *large_block(struct span *span)
     return span ? (void *)span_address(span) : out_of_memory();
 }
 
-struct span *alloc_large(size_t size, size_t align)
+struct span *alloc_large(size_t size, size_t align, enum mheap_contents contents)
 {
     if (size > REQUEST_MAX || !mheap_init())
         return NULL;
-    struct span *span = mheap_alloc_large(pages_for(size), align);
+    struct span *span = mheap_alloc_large(pages_for(size), align, contents);
     after_slow_path(size);
     if (GA_LIKELY(span != NULL) || size > WINDOW_SIZE)
         return span;
     scavenger_drain();
-    return mheap_alloc_large(pages_for(size), align);
+    return mheap_alloc_large(pages_for(size), align, contents);
 }
 
 static void *malloc_large(size_t size)
 {
-    return large_block(alloc_large(size, HEAP_PAGE));
+    return large_block(alloc_large(size, HEAP_PAGE, CONTENTS_ANY));
 }
 
 /* Everything of the class is in use, and no page is to be had: but other classes may hold some. */
@@ -172,12 +172,8 @@ static void *calloc_fresh(size_t size)
         return zeroed(stand_in()->malloc(size), size);
     if (GA_UNLIKELY(hardened_modes & HARDENED_ALL))
         return hardened_calloc(size);
-    if (size > CLASS_SIZE_MAX) {
-        void *p = malloc_large(size);
-        if (p)
-            mheap_zero_fresh(mheap_span_of(p));
-        return p;
-    }
+    if (size > CLASS_SIZE_MAX)
+        return large_block(alloc_large(size, HEAP_PAGE, CONTENTS_ZERO));
     unsigned class = size_class_of(size);
     if (mcache_has(class) || !mheap_init() || mcentral_has_full(class))
         return NULL;

@@ -59,7 +59,7 @@ GA_COLD static void *memcheck_malloc(size_t size)
         return out_of_memory();
     unsigned class = size_class_of(size + TAIL);
     if (!class)
-        return give(large_block(alloc_large(size + TAIL, HEAP_PAGE)), size);
+        return give(large_block(alloc_large(size + TAIL, HEAP_PAGE, CONTENTS_ANY)), size);
     void *p = NULL;
     if (mheap_init())
         mcentral_fill(class, &p, 1);

@@ -19,10 +19,7 @@
 
 static void *noscan_large(size_t size)
 {
-    struct span *span = alloc_large(size, HEAP_PAGE);
-    if (span)
-        span->noscan = true;
-    return large_block(span);
+    return large_block(alloc_large(size, HEAP_PAGE, CONTENTS_NO_POINTERS));
 }
 
 void *noscan_malloc(size_t size)

@@ -33,9 +33,8 @@ static void set_tag(void *p, size_t size, uint32_t type)
 
 static void *typed_large(size_t size, uint32_t type)
 {
-    struct span *span = alloc_large(size, HEAP_PAGE);
+    struct span *span = alloc_large(size, HEAP_PAGE, CONTENTS_ZERO);
     if (span) {
-        mheap_zero_fresh(span);
         mheap_set_type(span, type);
         atomic_thread_fence(memory_order_release);
     }

@@ -52,6 +52,8 @@ bool holes_are_empty(const struct span *span);
 /* sweep.c; the central's lock is held. Before an object is taken from the span: frees what nothing
  * reached, unless that was done. The span stays. */
 void sweep_before_taking(struct mcentral *central, struct span *span);
+/* Whether what can be taken from the span has to be zero, for a collector. */
+bool is_emptied(const struct span *span);
 
 /* sweep.c; the central's lock is held. The program frees an object: has an audit doomed it? */
 void audit_free(const struct span *span, size_t index);

@@ -92,13 +92,23 @@ static unsigned take_from_span(struct span *span, void **end, unsigned want)
     return taken;
 }
 
-static struct span *alloc_span(unsigned class)
+static struct span *alloc_any_span(unsigned class)
 {
     if (class < SIZE_CLASS_COUNT)
         return mheap_alloc_span(class);
     if (class < mcentral_typed(0))
         return mheap_alloc_noscan_span(class - mcentral_noscan(0));
     return mheap_alloc_typed_span(class - mcentral_typed(0));
+}
+
+static struct span *alloc_span(unsigned class)
+{
+    struct span *span = alloc_any_span(class);
+    if (span && GA_UNLIKELY(is_emptied(span)) && !span->zero) {
+        mheap_zero_fresh(span);
+        span->zero = ~UINT64_C(0);
+    }
+    return span;
 }
 
 static void note_least_free(struct mcentral *central, unsigned class)

@@ -19,6 +19,7 @@
  * Locking: as said at each; a central's lock guards its spans' bits and marks.
  */
 #include "../mheap/marks.h"
+#include "../os/os.h"
 #include "internal.h"
 
 /* --- Cached objects --- */
@@ -97,6 +98,21 @@ static uint64_t doom(size_t page, unsigned word, uint64_t dead)
     return fresh;
 }
 
+bool is_emptied(const struct span *span)
+{
+    return mheap_marks_want_empty() && span->size >= EMPTIED_MIN && !span->noscan;
+}
+
+/* Of a span with at most 64 objects, as those have that are emptied. */
+static void empty_objects(struct span *span, uint64_t dead)
+{
+    span->zero |= dead;
+    for (; dead; dead &= dead - 1) {
+        size_t index = (unsigned)__builtin_ctzl(dead);
+        os_zero_touched((char *)span_address(span) + index * span->size, span->size);
+    }
+}
+
 static struct mcentral_swept sweep_bits(struct mcentral *central, struct span *span, bool free_them)
 {
     struct span_marks *marks = marks_of(span->page);
@@ -108,6 +124,8 @@ static struct mcentral_swept sweep_bits(struct mcentral *central, struct span *s
         if (mheap_marks.audit)
             dead = doom(span->page, i, dead);
         swept.objects += count_bits(dead);
+        if (free_them && dead && GA_UNLIKELY(is_emptied(span)))
+            empty_objects(span, dead);
         span->bits[i] &= free_them ? ~dead : ~UINT64_C(0);
         marks->mark[i] = marks->scan[i] = 0;
     }

@@ -106,6 +106,8 @@ size_t run_find(size_t pages);
 size_t run_longest(void);
 /* How many of the pages are dirty, and making all of them clean or dirty. */
 size_t pages_count_dirty(size_t page, size_t pages);
+/* Zeroes the dirty ones of a span that is the caller's; no lock need be held. */
+void pages_zero_dirty(size_t page, size_t pages);
 void pages_set_dirty(size_t page, size_t pages, bool dirty);
 GA_INLINE bool page_is_dirty(size_t page)
 {

@@ -107,13 +107,28 @@ size_t take_aligned(size_t pages, size_t align)
     return run + offset;
 }
 
-struct span *mheap_alloc_large(size_t pages, size_t align)
+/* Makes a block of what was taken, and gives the lock up. A collector that meets it before it is
+ * empty doesn't look inside. */
+static struct span *finish_large(size_t page, size_t pages, enum mheap_contents contents)
+{
+    struct span *span = page ? make_large(page, pages) : NULL;
+    bool hide = mheap_marks_want_empty();
+    if (span)
+        span->noscan = hide || contents == CONTENTS_NO_POINTERS;
+    lock_release(&mheap.lock);
+    if (!span || contents == CONTENTS_NO_POINTERS)
+        return span;
+    if (hide || contents == CONTENTS_ZERO)
+        mheap_zero_fresh(span);
+    if (hide)
+        __atomic_store_n(&span->noscan, false, __ATOMIC_RELEASE);
+    return span;
+}
+
+struct span *mheap_alloc_large(size_t pages, size_t align, enum mheap_contents contents)
 {
     lock_acquire(&mheap.lock);
-    size_t page = take_aligned(pages, align);
-    struct span *span = page ? make_large(page, pages) : NULL;
-    lock_release(&mheap.lock);
-    return span;
+    return finish_large(take_aligned(pages, align), pages, contents);
 }
 
 size_t take_growing(size_t pages)
@@ -140,10 +155,8 @@ struct span *mheap_alloc_growing(size_t pages)
     if (pages >= WINDOW_PAGES)
         return NULL;
     lock_acquire(&mheap.lock);
-    size_t page = take_growing(pages);
-    struct span *span = page ? make_large(page, pages) : NULL;
-    lock_release(&mheap.lock);
-    return span ? span : mheap_alloc_large(pages, HEAP_PAGE);
+    struct span *span = finish_large(take_growing(pages), pages, CONTENTS_ANY);
+    return span ? span : mheap_alloc_large(pages, HEAP_PAGE, CONTENTS_ANY);
 }
 
 /* Lock held. Gives the pages from `keep` on back; those of a moved mapping settle first. */
@@ -362,6 +375,7 @@ static void note_false(const struct span *span)
 struct span *mheap_resize_large(struct span *span, size_t pages)
 {
     bool fits = true;
+    size_t before = span->pages;
     if (pages >= WINDOW_PAGES)
         return NULL;
     lock_acquire(&mheap.lock);
@@ -371,7 +385,11 @@ struct span *mheap_resize_large(struct span *span, size_t pages)
     else if (pages > span->pages)
         fits = extend(span, pages);
     lock_release(&mheap.lock);
-    return fits ? span : relocate(span, pages);
+    if (!fits)
+        return relocate(span, pages);
+    if (pages > before && mheap_marks_want_empty() && !span->noscan)
+        pages_zero_dirty(span->page + before, pages - before);
+    return span;
 }
 
 void mheap_free_large(struct span *span)

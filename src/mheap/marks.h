@@ -21,6 +21,11 @@
  * once, unless `unmarked` says that whatever is in reach at the end will be found then: so what
  * was allocated and dropped meanwhile needn't be looked at, nor be kept.
  *
+ * A block must not be looked into while it holds what its last user left there: those pointers may
+ * lead to much that is dead, and all that hangs on it. Small ones are soon written over. From
+ * EMPTIED_MIN on, what can be taken is zero: a span's pages when it is made, an object when a sweep
+ * finds it dead (not when the program frees it). A large block is noscan until it is zero.
+ *
  * Whoever takes an object out of a span that waits to be swept sweeps it first (src/mcentral), or
  * the sweep would free what was taken.
  */
@@ -70,6 +75,13 @@ bool mheap_marks_enable(bool audit);
 GA_INLINE bool mheap_marks_enabled(void)
 {
     return GA_LOAD_ANY(mheap_marks.records) != 0;
+}
+
+/* Whether what a collector may look into has to be emptied. Without one it needn't. */
+#define EMPTIED_MIN ((size_t)4096)
+GA_INLINE bool mheap_marks_want_empty(void)
+{
+    return GA_UNLIKELY(mheap_marks_enabled()) && !mheap_marks.audit;
 }
 
 GA_INLINE struct arena_marks *marks_arena(size_t page)

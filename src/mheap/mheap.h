@@ -62,7 +62,7 @@ struct span {
         bool bare;      /* free run: the span structs of its other pages were released; heap lock */
         uint64_t holes; /* small: its OS pages that went back, by number; central lock */
     };
-    bool noscan;   /* holds no pointers: the collector doesn't look inside; constant in use */
+    bool noscan;   /* the collector doesn't look inside; constant once it is handed out */
     bool typed;    /* a type says where pointers are; set once, with release, while in use */
     uint32_t type; /* large and typed: its number; constant once `typed` is set */
     uint64_t bits[SPAN_OBJECTS_MAX / 64]; /* set: with a user or in a magazine; central lock */
@@ -200,10 +200,18 @@ void mheap_free_span(struct span *span);
 
 /* --- Large blocks; any size that is a whole number of pages. --- */
 
+/* What a block holds when it is handed out. */
+enum mheap_contents {
+    CONTENTS_ANY,         /* whatever its last user left there; zeros where a collector may look */
+    CONTENTS_ZERO,        /* zeros */
+    CONTENTS_NO_POINTERS, /* whatever, and no collector looks inside, then or later */
+};
+
 /* A block of `pages`, its address a multiple of `align` (a power of two, at least HEAP_PAGE). NULL
  * when out of memory. */
-struct span *mheap_alloc_large(size_t pages, size_t align);
-/* The same for a block that is expected to grow: placed where many free pages follow. */
+struct span *mheap_alloc_large(size_t pages, size_t align, enum mheap_contents contents);
+/* The same, of any contents, for a block that is expected to grow: placed where many free pages
+ * follow. */
 struct span *mheap_alloc_growing(size_t pages);
 /* Makes a large block longer or shorter. Where it can't grow in place its pages are moved, without
  * copying where the kernel can. Returns its span, or NULL with the block as it was. */

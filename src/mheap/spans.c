@@ -139,16 +139,20 @@ void mheap_free_span(struct span *span)
     lock_release(&mheap.lock);
 }
 
-void mheap_zero_fresh(struct span *span)
+void pages_zero_dirty(size_t page, size_t pages)
 {
-    size_t end = (size_t)span->page + span->pages;
-    for (size_t page = span->page; page < end; page++) {
+    for (size_t end = page + pages; page < end; page++) {
         size_t from = page;
         while (page < end && page_is_dirty(page))
             page++;
         if (page > from)
-            memset((void *)mheap_page_address(from), 0, (page - from) << HEAP_PAGE_SHIFT);
+            os_zero_touched((void *)mheap_page_address(from), (page - from) << HEAP_PAGE_SHIFT);
     }
+}
+
+void mheap_zero_fresh(struct span *span)
+{
+    pages_zero_dirty(span->page, span->pages);
 }
 
 struct span *mheap_span_of(const void *p)

@@ -53,17 +53,12 @@ static bool is_mapped(uintptr_t page)
     return os_syscall(SYS_madvise, (long)page, (long)os_page_size(), MADV_NORMAL, 0, 0, 0) == 0;
 }
 
-static bool is_zero(const char *page, size_t size)
-{
-    return page[0] == 0 && memcmp(page, page + 1, size - 1) == 0;
-}
-
 /* They are moved in order: behind a page that isn't there, none came from the source. */
 GA_COLD static void move_back(uintptr_t from, uintptr_t to, size_t size)
 {
     size_t page = os_page_size();
     for (size_t at = 0; at < size && is_mapped(to + at); at += page)
-        if (!is_zero((const char *)to + at, page))
+        if (!os_is_zero((const char *)to + at, page))
             memcpy((char *)from + at, (const char *)to + at, page);
 }
 

@@ -29,6 +29,10 @@ bool os_would_hold(size_t size);
 void os_unmap(uintptr_t address, size_t size);
 /* Gives the memory back and keeps the address; the pages read as zero afterwards. */
 bool os_release(uintptr_t address, size_t size);
+/* Whether all of it is, and making it so without touching pages that were never touched; `size` is
+ * at least 1. */
+bool os_is_zero(const void *p, size_t size);
+void os_zero_touched(void *p, size_t size);
 /* Fetches memory for pages that are about to be written: one call instead of a fault for each page.
  * false: it can't (before 5.14, or short of memory); the faults come later, as ever. */
 bool os_fetch(uintptr_t address, size_t size);

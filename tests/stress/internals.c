@@ -69,7 +69,8 @@ static void allocate(struct worker *worker, struct block *block)
     } else if (choice < 96) {
         claim_span(worker, block, mheap_alloc_growing(pages), false);
     } else {
-        claim_span(worker, block, mheap_alloc_large(pages, HEAP_PAGE << dice_below(dice, 6)),
+        claim_span(worker, block,
+                   mheap_alloc_large(pages, HEAP_PAGE << dice_below(dice, 6), CONTENTS_ANY),
                    choice & 1);
     }
 }
