@@ -309,6 +309,7 @@ static void marking_goes_on_beside(void **state)
         make_part(&parts[t]);
     assert_true(mark_prepare() && stop_prepare() && roots_prepare());
     begin();
+    mark_begin();
     for (unsigned t = 0; t < COUNT(parts); t++)
         pthread_create(&threads[t], NULL, tell_many, &parts[t]);
     assert_true(barrier_mark_beside(&yield));

@@ -28,6 +28,9 @@
 #define DEBT_MOST ((size_t)1 << 20)
 /* Spans at once: those that a thread has in hand it has to look into, debt or not. */
 #define PAY_BATCH 4
+/* What the collector's thread looks at between two looks at how large the heap is, which take as
+ * long as some kilobytes. */
+#define PACE_EVERY ((size_t)32 << 10)
 /* So often it waits for something to mark. */
 #define WAITS_MOST 10
 
@@ -75,12 +78,13 @@ void assist_begin(const struct gc_pacer *pacer, size_t heap)
     set_pace();
 }
 
-void assist_progress(void)
+void assist_progress(bool waited)
 {
-    if (!assist.begun)
-        return;
     size_t scanned = atomic_load_explicit(&work_own()->scanned, memory_order_relaxed);
-    atomic_fetch_add_explicit(&assist.credit, scanned - assist.told, memory_order_relaxed);
+    size_t fresh = scanned - assist.told;
+    if (!assist.begun || (!waited && fresh < PACE_EVERY))
+        return;
+    atomic_fetch_add_explicit(&assist.credit, fresh, memory_order_relaxed);
     assist.told = scanned;
     set_pace();
 }

@@ -6,9 +6,10 @@
 #include "pacer.h"
 
 /* By the collector's thread: from here on until assist_end threads help; what it marks itself in
- * between it tells by assist_progress, now and then; which does nothing where nobody helps. */
+ * between it tells by assist_progress, often, and whether it had to wait for something to mark;
+ * which does nothing where nobody helps. */
 void assist_begin(const struct gc_pacer *pacer, size_t heap);
-void assist_progress(void);
+void assist_progress(bool waited);
 /* What was written meanwhile is looked at, once more. */
 void assist_pass(void);
 /* Returns when none is at it any more. */

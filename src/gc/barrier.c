@@ -316,8 +316,6 @@ void barrier_end(void)
 bool barrier_mark_beside(const atomic_bool *yield)
 {
     size_t words = SIZE_MAX;
-    stop_forget();
-    mark_begin();
     mark_mallocs_beside();
     bool going = roots_mark(false) && mark_drain_beside(yield);
     for (unsigned pass = 0; going && words > FEW_WORDS && pass < MAX_PASSES; pass++) {

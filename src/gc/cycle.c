@@ -326,7 +326,12 @@ static enum cycle_end run_told(struct cycle *cycle, const atomic_bool *yield)
     cycle->beside = os_nanotime();
     if (barrier_begin()) {
         set_marking(true); /* not before: what is handed out from now on is looked at no more */
-        if (barrier_mark_beside(yield))
+        stop_forget();
+        mark_begin();
+        assist_begin(&cycle->pacer, cycle->heap_before);
+        bool marked = barrier_mark_beside(yield);
+        assist_end();
+        if (marked)
             return stop_and_mark(cycle, false) ? CYCLE_DONE : CYCLE_FAILED;
     }
     barrier_end();

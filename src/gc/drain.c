@@ -57,9 +57,10 @@ static bool drain_beside(const atomic_bool *give_up)
     while (!work_is_done(false)) {
         if (atomic_load_explicit(give_up, memory_order_relaxed))
             return false;
-        if (drain_some(work_own(), WORK_BATCH) == 0)
+        bool none = drain_some(work_own(), WORK_BATCH) == 0;
+        if (none)
             work_wait();
-        assist_progress();
+        assist_progress(none);
     }
     return true;
 }

@@ -234,7 +234,8 @@ size_t snapshot_progress(void);
 /* From now on the program tells; no longer. false: the threads couldn't be brought to it. */
 bool barrier_begin(void);
 void barrier_end(void);
-/* Beside the program, in between. false: given up, or the roots weren't to be had. */
+/* Beside the program, in between, and after mark_begin. false: given up, or the roots weren't to be
+ * had. */
 bool barrier_mark_beside(const atomic_bool *yield);
 /* In the stop: what was told, and malloc's blocks, which nobody tells of. */
 void barrier_mark_stopped(void);

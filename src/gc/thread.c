@@ -326,10 +326,9 @@ bool gc_collect(void)
 
 /*
  * While the heap is far above its goal whoever comes by waits for the collector, so that it isn't
- * outrun: where a copy marks, or the world is stopped for all of a cycle, or where the program
- * tells what it writes; else threads assist, and come here only if the limiter has them do so no
- * more, or there's nothing that they could mark. Not without end: the thread may be the one that
- * forks, for which the collector waits in turn.
+ * outrun: where a copy marks, or the world is stopped for all of a cycle; else threads assist, and
+ * come here only if the limiter has them do so no more, or there's nothing that they could mark.
+ * Not without end: the thread may be the one that forks, for which the collector waits in turn.
  */
 #define WAIT_AT_MOST (GC_SECOND / 50)
 
