@@ -499,7 +499,8 @@ static void no_page_moves_while_moves_are_held(void **state)
     if (!kernel_moves_pages())
         skip();
     size_t moves = stats_now().moves, refused = stats_now().moves_refused;
-    assert_true(mheap_hold_moves());
+    atomic_bool no = false;
+    assert_true(mheap_hold_moves(&no));
     grow_walled_in(40);
     assert_int_equal(stats_now().moves, moves);
     mheap_allow_moves();

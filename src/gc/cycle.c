@@ -344,8 +344,8 @@ static enum cycle_end run_tracked(struct cycle *cycle, const atomic_bool *yield)
     struct os_tracker tracker;
     enum cycle_end end = CYCLE_FAILED;
     cycle->way = WAY_TRACKED;
-    if (!mheap_hold_moves())
-        return CYCLE_FAILED;
+    if (!mheap_hold_moves(yield))
+        return atomic_load_explicit(yield, memory_order_relaxed) ? CYCLE_YIELDED : CYCLE_FAILED;
     if (begin_tracking(&tracker))
         end = run_beside(cycle, &tracker, yield);
     mheap_allow_moves();

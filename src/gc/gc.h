@@ -42,6 +42,10 @@ int gc_set_percent(int percent);
 /* Bytes for the whole process; what it was. SIZE_MAX: none. */
 size_t gc_set_limit(size_t limit);
 
+/* Keeps a block until it is unpinned as often. false: there are too many. */
+bool gc_pin(const void *block);
+void gc_unpin(const void *block);
+
 /* Extra roots: [start, end) is looked at for pointers. false: no memory. */
 bool gc_add_root(uintptr_t start, uintptr_t end);
 void gc_remove_root(uintptr_t start, uintptr_t end);

@@ -90,6 +90,8 @@ void mark_stack(const void *start, const void *end);
 void mark_behind(uintptr_t address);
 void mark_alone(uintptr_t address);
 bool mark_reached(uintptr_t address);
+/* Where the object at `address` ends; 0 where there is none. */
+uintptr_t mark_end_of(uintptr_t address);
 bool mark_is_dead(uintptr_t address);
 /* In any thread while marking goes on: marks it; whether it wasn't before. Then it has to be given
  * to the marker, which looks inside. */
@@ -157,6 +159,7 @@ size_t roots_bytes(void);
 void roots_set_own_stack(uintptr_t start, uintptr_t from, uintptr_t end);
 /* Where a thread's record of its stack lies: found by comparing with one that is known. */
 void roots_learn_stacks(uintptr_t thread_pointer, uintptr_t start, size_t size);
+extern struct lock pins_lock;  /* no other is taken inside of it */
 extern struct lock roots_lock; /* extra roots; outside of the allocator's locks */
 
 /* --- special.c; outside of the allocator's locks, inside of the extra roots' --- */

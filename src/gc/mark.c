@@ -399,6 +399,16 @@ static void scan_object(struct marker *marker, const struct span *span, uintptr_
     scan_part(marker, &(struct part){span, start, size, start, start + size, size > SPARSE_MIN});
 }
 
+uintptr_t mark_end_of(uintptr_t address)
+{
+    struct found found = find_object(address);
+    if (!found.span || (found.span->state != SPAN_SMALL && found.span->state != SPAN_LARGE))
+        return 0;
+    size_t size =
+        found.span->class ? found.span->size : (size_t)found.span->pages << HEAP_PAGE_SHIFT;
+    return span_address(found.span) + (found.index + 1) * size;
+}
+
 void mark_behind(uintptr_t address)
 {
     struct found found = find_object(address);

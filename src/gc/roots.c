@@ -40,6 +40,7 @@ static struct {
     char *copy;
     bool copy_directly;
     size_t bytes;
+    struct mheap_range heap;      /* what holes it has too */
     struct mheap_range own_stack; /* the dead part of the collector's */
     struct mheap_range own_live;  /* and the other */
     ptrdiff_t stack_record;       /* from a thread pointer to the record of its stack; 0: unknown */
@@ -121,13 +122,31 @@ static void skip_dead_stack(const struct stopped *thread)
         skip(record.start, thread->context, NULL);
 }
 
+static void scan_stretch(uintptr_t start, uintptr_t end, void *context);
+
+/* So much of a stack as may lie above the frame of malloc's that was interrupted. */
+#define HEAP_STACK ((uintptr_t)8 << 20)
+
+/*
+ * A stack that the program has allocated is marked and looked at as any block. But it is a stack:
+ * what a thread has in hand it may know by its span struct only.
+ */
+static void scan_heap_stack(uintptr_t from)
+{
+    uintptr_t end = mark_end_of(from);
+    from = round_down(from, MIN_ALIGN);
+    if (end > from)
+        scan_stretch(from, end - from < HEAP_STACK ? end : from + HEAP_STACK, NULL);
+}
+
 static void mark_thread(const struct stopped *thread)
 {
     if (atomic_load_explicit(&thread->state, memory_order_relaxed) != STOP_STOPPED)
         return;
     skip_dead_stack(thread);
     mark_root_word(thread->signal_stack);
-    mark_root_word(thread->context);        /* a stack that the program has allocated */
+    mark_root_word(thread->context); /* a stack that the program has allocated */
+    scan_heap_stack(thread->context);
     mark_root_word(thread->thread_pointer); /* and what lies at its end */
 }
 
@@ -187,9 +206,21 @@ static void scan_mapping(uintptr_t start, uintptr_t end)
         scan_part(start, end);
 }
 
+/* A block of which a page is protected can't be given to others, nor be emptied: it is kept, for
+ * as long as it has one. */
+static void keep_protected(uintptr_t start, uintptr_t end)
+{
+    start = start > roots.heap.start ? start : roots.heap.start;
+    end = end < roots.heap.end ? end : roots.heap.end;
+    for (uintptr_t page = start; page < end; page += os_page_size())
+        mark_root_word(page);
+}
+
 static void visit_mapping(const struct os_mapping *mapping, void *context)
 {
     (void)context;
+    if (!mapping->readable || !mapping->writable)
+        keep_protected(mapping->start, mapping->end);
     if (!mapping->readable || mapping->shared)
         return;
     uintptr_t start = mapping->start;
@@ -230,6 +261,7 @@ static void skip_own(void)
 {
     struct mheap_range own[MHEAP_OWN_RANGES];
     mheap_own_ranges(own);
+    roots.heap = own[0];
     uintptr_t from = own[0].start;
     mheap_each_hole(visit_hole, &from); /* foreign memory amid the heap is a root */
     skip(from, own[0].end, NULL);

@@ -514,12 +514,14 @@ void gc_lock_for_fork(void)
     barrier_lock_for_fork();
     lock_freeze(&phases_lock);
     lock_freeze(&types_lock);
+    lock_freeze(&pins_lock);
     lock_freeze(&blocking_lock);
 }
 
 void gc_unlock_after_fork(void)
 {
     lock_thaw(&blocking_lock);
+    lock_thaw(&pins_lock);
     lock_thaw(&types_lock);
     lock_thaw(&phases_lock);
     barrier_unlock_after_fork();
@@ -535,6 +537,7 @@ void gc_reset_in_child(void)
     helpers_reset_in_child();
     assist_reset_in_child();
     phases_reset_in_child();
+    lock_reset(&pins_lock);
     lock_reset(&types_lock);
     barrier_reset_in_child();
     special_reset_in_child();

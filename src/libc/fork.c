@@ -14,10 +14,11 @@
  * A signal handler may fork, whatever it interrupted, as long as no other thread is in malloc (who
  * holds a central there may wait for the heap's lock): a lock that this very thread holds is frozen
  * as it is (src/os/lock.h). While the locks are frozen signals are blocked, so that no handler
- * forks in the midst of a fork.
+ * forks in the midst of a fork. (The collector's thread is such another: with one that is on,
+ * handlers can't fork; docs/gc.md says so.)
  *
- * Order: stdio's list lock, the coroutine runtime's, the statistics', the collector's, the caches'
- * registry, src/hardened's locks, every central in order of class, the page heap.
+ * Order: stdio's list lock, the coroutine runtime's, the statistics', the collector's, the
+ * caches' registry, src/hardened's locks, every central in order of class, the page heap.
  */
 #include <pthread.h>
 

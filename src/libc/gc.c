@@ -4,8 +4,7 @@
  *
  * Place: beside malloc.c, whose blocks these are. Calls src/gc.
  *
- * Locking: pins have a lock of their own, inside of which no other is taken. Fork: a pin that was
- * being made in another thread is lost to the child.
+ * Locking: none of its own.
  */
 #include <goalloc/gc.h>
 #include <string.h>
@@ -17,7 +16,6 @@
 #include "../gc/phases.h"
 #include "../gc/special.h"
 #include "../gc/types.h"
-#include "../os/lock.h"
 #include "internal.h"
 #include "stand_in.h"
 
@@ -167,34 +165,14 @@ GA_EXPORT void ga_gc_remove_root(const void *start, size_t size)
     gc_remove_root((uintptr_t)start, (uintptr_t)start + size);
 }
 
-/* Pins are words in this library's data, which is a root like any other's. */
-#define PINS_MAX 4096
-static struct {
-    struct lock lock;
-    size_t count;                 /* guarded by lock */
-    const void *blocks[PINS_MAX]; /* the same */
-} pins;
-
 GA_EXPORT int ga_gc_pin(const void *block)
 {
-    lock_acquire(&pins.lock);
-    bool room = pins.count < PINS_MAX;
-    if (room)
-        pins.blocks[pins.count++] = block;
-    lock_release(&pins.lock);
-    return room ? 0 : -1;
+    return gc_pin(block) ? 0 : -1;
 }
 
 GA_EXPORT void ga_gc_unpin(const void *block)
 {
-    lock_acquire(&pins.lock);
-    for (size_t i = pins.count; i-- > 0;)
-        if (pins.blocks[i] == block) {
-            pins.blocks[i] = pins.blocks[--pins.count];
-            pins.blocks[pins.count] = NULL;
-            break;
-        }
-    lock_release(&pins.lock);
+    gc_unpin(block);
 }
 
 /* --- When a block is out of reach --- */

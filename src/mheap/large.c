@@ -40,6 +40,7 @@
 static size_t moved_now;    /* spans whose `moved` is set; guarded by the heap's lock */
 static size_t moves_paused; /* blocks to copy before the next try; guarded by the heap's lock */
 static unsigned moving;     /* moves under way; guarded by the heap's lock */
+static unsigned moves_era;  /* a number for each process; a child's only thread raises it */
 static bool moves_held;     /* none is to begin; guarded by the heap's lock */
 static uint32_t unsettled;  /* list of unsettled spans; guarded by the heap's lock */
 
@@ -256,9 +257,9 @@ static enum move move_pages(const struct span *old, const struct span *new)
 
 /*
  * Counts a moved mapping beforehand; false: it isn't to be. Where the OS page is larger than ours a
- * block may end inside one, and its neighbour would move along: not there.
+ * block may end inside one, and its neighbour would move along: not there. `era`: when it was.
  */
-static bool reserve_move(const struct span *old)
+static bool reserve_move(const struct span *old, unsigned *era)
 {
     if (old->pages < MIN_MOVE_PAGES || os_page_size() > HEAP_PAGE)
         return false;
@@ -268,8 +269,19 @@ static bool reserve_move(const struct span *old)
     may = may && !moves_held && !mheap_marks.marking;
     moved_now += may;
     moving += may;
+    *era = moves_era;
     lock_release(&mheap.lock);
     return may;
+}
+
+/* Lock held. In a child forked by a signal's handler that has interrupted the move it doesn't count
+ * as one under way. */
+static void end_move(unsigned era)
+{
+    if (era == moves_era)
+        moving--;
+    else
+        moved_now++;
 }
 
 /* Lock held. */
@@ -299,12 +311,12 @@ static void set_moves_held(bool held)
     lock_release(&mheap.lock);
 }
 
-bool mheap_hold_moves(void)
+bool mheap_hold_moves(const atomic_bool *give_up)
 {
     uint64_t deadline = os_nanotime() + MOVES_LIMIT;
     set_moves_held(true);
     while (!none_moves()) {
-        if (os_nanotime() > deadline) {
+        if (os_nanotime() > deadline || atomic_load_explicit(give_up, memory_order_relaxed)) {
             set_moves_held(false);
             return false;
         }
@@ -320,8 +332,9 @@ void mheap_allow_moves(void)
 
 void large_reset_in_child(void)
 {
-    moved_now -= moving; /* by threads that aren't there */
+    moved_now -= moving; /* by threads that aren't there, or don't count: see end_move */
     moving = 0;
+    moves_era++;
 }
 
 void mheap_set_type(struct span *span, uint32_t type)
@@ -339,13 +352,15 @@ static struct span *relocate(struct span *old, size_t pages)
     struct span *new = mheap_alloc_growing(pages);
     if (!new)
         return NULL;
-    bool reserved = reserve_move(old);
+    unsigned era;
+    bool reserved = reserve_move(old, &era);
     enum move move = reserved ? move_pages(old, new) : MOVE_REFUSED;
     if (move == MOVE_REFUSED)
         memcpy((void *)span_address(new), (void *)span_address(old),
                (size_t)old->pages << HEAP_PAGE_SHIFT);
     lock_acquire(&mheap.lock);
-    moving -= reserved;
+    if (reserved)
+        end_move(era);
     if (reserved && move != MOVE_DONE)
         note_refusal();
     new->moved = move == MOVE_DONE;

@@ -157,8 +157,8 @@ void mheap_each_hole(void (*visit)(struct mheap_range hole, void *context), void
 unsigned mheap_list_runs(struct mheap_range *ranges, unsigned room);
 
 /* From then on no large block's pages are moved: they would look as if nobody had written them.
- * false: one that is under way takes too long. */
-bool mheap_hold_moves(void);
+ * false: one that is under way takes too long, or it was given up. */
+bool mheap_hold_moves(const atomic_bool *give_up);
 void mheap_allow_moves(void);
 
 void mheap_acquire_all(void);

@@ -25,8 +25,8 @@
  * The order in which locks are taken, outermost first, everywhere in the library:
  *   stdio's list lock (fork only) -> statistics -> the collector -> its settings -> extra roots ->
  * what is attached to blocks -> the barriers' buffers (fork and a stop take all, in order) -> their
- * list -> who is told of phases, types -> caches registry -> src/hardened's: large blocks, a
- * class's trays, a class (fork takes more than one, in order), sampled blocks, spare structs -> a
+ * list -> who is told of phases, types -> pins -> caches registry -> src/hardened's: large blocks,
+ * a class's trays, a class (fork takes more than one, in order), sampled blocks, spare structs -> a
  * central (fork and the collector take more than one, in order of class) -> the page heap ->
  * metadata -> blocking regions.
  */

@@ -14,6 +14,7 @@
  * Locking: none; both places are the caller's alone. Fork: a child of another thread's must not use
  * either.
  */
+#include <errno.h>
 #include <linux/mman.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,10 +27,17 @@
 #define MREMAP_DONTUNMAP 4
 #endif
 
+/* To this kernel (before 5.7), which looks at the flags first and has moved nothing; the same for
+ * all who find it out. */
+static bool unknown;
+
 static bool ask_to_move(uintptr_t from, uintptr_t to, size_t size)
 {
-    return os_syscall(SYS_mremap, (long)from, (long)size, (long)size,
-                      MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0) == (long)to;
+    long got = os_syscall(SYS_mremap, (long)from, (long)size, (long)size,
+                          MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (long)to, 0);
+    if (got == -EINVAL)
+        GA_STORE_ANY(unknown, true);
+    return got == (long)to;
 }
 
 /* What a kernel may do at worst: a part is moved, and the next one unmapped. */
@@ -64,10 +72,11 @@ GA_COLD static void move_back(uintptr_t from, uintptr_t to, size_t size)
 
 bool os_move_pages(uintptr_t from, uintptr_t to, size_t size)
 {
-    if (!os_release(to, size))
+    if (GA_LOAD_ANY(unknown) || !os_release(to, size))
         return false;
     if (GA_LIKELY(try_to_move(from, to, size)))
         return true;
-    move_back(from, to, size);
+    if (!GA_LOAD_ANY(unknown))
+        move_back(from, to, size);
     return false;
 }
