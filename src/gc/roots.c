@@ -40,7 +40,6 @@ static struct {
     char *copy;
     bool copy_directly;
     size_t bytes;
-    struct mheap_range heap;      /* what holes it has too */
     struct mheap_range own_stack; /* the dead part of the collector's */
     struct mheap_range own_live;  /* and the other */
     ptrdiff_t stack_record;       /* from a thread pointer to the record of its stack; 0: unknown */
@@ -210,8 +209,10 @@ static void scan_mapping(uintptr_t start, uintptr_t end)
  * as long as it has one. */
 static void keep_protected(uintptr_t start, uintptr_t end)
 {
-    start = start > roots.heap.start ? start : roots.heap.start;
-    end = end < roots.heap.end ? end : roots.heap.end;
+    uintptr_t heap_start = mheap_page_address(mheap_view.start);
+    uintptr_t heap_end = mheap_page_address(mheap_end());
+    start = start > heap_start ? start : heap_start;
+    end = end < heap_end ? end : heap_end;
     for (uintptr_t page = start; page < end; page += os_page_size())
         mark_root_word(page);
 }
@@ -261,7 +262,6 @@ static void skip_own(void)
 {
     struct mheap_range own[MHEAP_OWN_RANGES];
     mheap_own_ranges(own);
-    roots.heap = own[0];
     uintptr_t from = own[0].start;
     mheap_each_hole(visit_hole, &from); /* foreign memory amid the heap is a root */
     skip(from, own[0].end, NULL);
