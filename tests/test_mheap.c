@@ -380,8 +380,7 @@ static size_t heap_mappings(void)
 
 static void moves_are_counted_and_cost_no_copy(void **state)
 {
-    if (!kernel_moves_pages())
-        skip();
+    SKIP_UNLESS(kernel_moves_pages());
     size_t moves = stats_now().moves;
     grow_walled_in(500);
     assert_int_equal(stats_now().moves, moves + 1);
@@ -392,8 +391,7 @@ static void moves_are_counted_and_cost_no_copy(void **state)
 /* Grown by moving and freed again and again: the kernel's list of mappings doesn't grow. */
 static void a_moved_mapping_settles_when_it_is_freed(void **state)
 {
-    if (!kernel_moves_pages())
-        skip();
+    SKIP_UNLESS(kernel_moves_pages());
     for (size_t i = 0; i < 20; i++)
         grow_walled_in(40 + i * 7);
     size_t before = heap_mappings();
@@ -407,8 +405,7 @@ static void a_moved_block_may_shrink_without_leaving_mappings(void **state)
 {
     enum { BLOCKS = 300 };
     static struct span *keep[BLOCKS], *walls[BLOCKS];
-    if (!kernel_moves_pages())
-        skip();
+    SKIP_UNLESS(kernel_moves_pages());
     size_t before = heap_mappings();
     for (size_t i = 0; i < BLOCKS; i++) {
         struct span *span = walled_in(20, &walls[i]);
@@ -447,8 +444,7 @@ static void refuse(unsigned kinds)
 static void a_moved_block_that_cannot_settle_is_settled_later(void **state)
 {
     struct span *walls[100], *blocks[100];
-    if (!kernel_moves_pages())
-        skip();
+    SKIP_UNLESS(kernel_moves_pages());
     size_t in_use = stats_now().in_use, blocks_before = stats_now().large_blocks;
     for (size_t i = 0; i < COUNT(blocks); i++) {
         blocks[i] = moved_block(&walls[i]);
@@ -496,8 +492,7 @@ static void a_move_that_loses_its_place_loses_it_for_a_while(void **state)
 /* While the collector asks which pages were written they are copied; that is no refusal. */
 static void no_page_moves_while_moves_are_held(void **state)
 {
-    if (!kernel_moves_pages())
-        skip();
+    SKIP_UNLESS(kernel_moves_pages());
     size_t moves = stats_now().moves, refused = stats_now().moves_refused;
     atomic_bool no = false;
     assert_true(mheap_hold_moves(&no));
@@ -514,8 +509,7 @@ static void mappings_of_moved_blocks_are_bounded(void **state)
 {
     enum { BLOCKS = 200 };
     static struct span *blocks[BLOCKS], *walls[BLOCKS];
-    if (!kernel_moves_pages())
-        skip();
+    SKIP_UNLESS(kernel_moves_pages());
     size_t before = heap_mappings();
     for (size_t i = 0; i < BLOCKS; i++) {
         blocks[i] = walled_in(20, &walls[i]);
@@ -557,8 +551,7 @@ static void fresh_spans_have_memory_before_they_are_touched(void **state)
     enum { SPANS = 100, MOST = 256 << 10 };
     static struct span *spans[SPANS];
     NEEDS_A_KERNEL();
-    if (!test_kernel_fetches())
-        skip();
+    SKIP_UNLESS(test_kernel_fetches());
     struct span *ballast = begin_clean();
     uintptr_t end = 0;
     for (size_t i = 0; i < SPANS; i++) {
@@ -583,8 +576,7 @@ static void fresh_spans_have_memory_before_they_are_touched(void **state)
 static void what_may_stay_untouched_is_not_fetched(void **state)
 {
     NEEDS_A_KERNEL();
-    if (os_page_size() != 4096)
-        skip();
+    SKIP_UNLESS(os_page_size() == 4096);
     struct span *ballast = begin_clean();
     struct span *object = mheap_alloc_span(size_class_of(100000)), *block = large(300);
     assert_int_equal(resident_of(object), 0);
@@ -598,8 +590,7 @@ static void what_may_stay_untouched_is_not_fetched(void **state)
 static void what_was_fetched_in_vain_is_dirty(void **state)
 {
     NEEDS_A_KERNEL();
-    if (!test_kernel_fetches())
-        skip();
+    SKIP_UNLESS(test_kernel_fetches());
     struct span *ballast = begin_clean();
     struct span *span = mheap_alloc_span(size_class_of(64));
     struct page_range ahead = ahead_now();
@@ -619,8 +610,7 @@ static void what_was_fetched_in_vain_is_dirty(void **state)
 static void a_stretch_may_be_met_from_before(void **state)
 {
     NEEDS_A_KERNEL();
-    if (!test_kernel_fetches())
-        skip();
+    SKIP_UNLESS(test_kernel_fetches());
     int owner;
     struct span *ballast = begin_clean();
     struct span *span = mheap_alloc_span(size_class_of(64));
@@ -644,8 +634,7 @@ static void a_stretch_may_be_met_from_before(void **state)
 static void a_refused_fetch_counts_nothing(void **state)
 {
     NEEDS_A_KERNEL();
-    if (os_page_size() != 4096)
-        skip();
+    SKIP_UNLESS(os_page_size() == 4096);
     struct span *ballast = begin_clean();
     refuse(OS_FAULT_FETCH);
     struct span *span = mheap_alloc_span(size_class_of(64));
@@ -684,8 +673,7 @@ static void a_long_free_runs_span_structs_are_released_too(void **state)
     struct span *tries[TRIES][PAGES / 8], **spans;
     const size_t count = COUNT(tries[0]);
     unsigned tried = 0;
-    if (os_page_size() != 4096)
-        skip();
+    SKIP_UNLESS(os_page_size() == 4096);
     NEEDS_A_KERNEL();
     do {
         assert_int_not_equal(tried, TRIES);
@@ -743,8 +731,7 @@ static void of_long_runs_the_lowest_is_taken(void **state)
 /* As where the process has as many mappings as it may. */
 static void a_kernel_that_refuses_to_split_is_left_alone_for_a_while(void **state)
 {
-    if (!kernel_moves_pages())
-        skip();
+    SKIP_UNLESS(kernel_moves_pages());
     struct mheap_stats before = stats_now();
     struct span *wall, *span = walled_in(100, &wall);
     struct span *room = large(4000);

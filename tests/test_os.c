@@ -281,10 +281,7 @@ static void a_move_that_fails_half_way_loses_nothing(void **state)
     uintptr_t place = free_place(2 * SIZE);
     assert_int_equal(os_map_at(place, 2 * SIZE), OS_MAPPED);
     memset((char *)place, 1, SIZE);
-    if (!os_track_begin(&tracker, place + SIZE / 2, place + SIZE)) {
-        os_unmap(place, 2 * SIZE);
-        skip();
-    }
+    SKIP_UNLESS(os_track_begin(&tracker, place + SIZE / 2, place + SIZE));
     assert_false(move_filled(place));
     expect_filled((char *)place);
     os_track_end(&tracker);

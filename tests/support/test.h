@@ -51,18 +51,21 @@ void child_fail(const char *file, int line, const char *what);
 /* Whether the kernel fetches memory by MADV_POPULATE_WRITE (Linux 5.14), with pages of 4 KB. */
 bool test_kernel_fetches(void);
 
+/* meson takes cmocka's skip() for a failure. */
+#define SKIP_UNLESS(condition)                                                                     \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            printf("# SKIPPED %s\n", __func__);                                                    \
+            return;                                                                                \
+        }                                                                                          \
+    } while (0)
+
 /*
  * For a test that only a kernel can pass. An emulator of user programs stands in for it, and does
  * some things otherwise: qemu 7.2 ignores limits of address space, and releases nothing of memory
  * that mremap has touched.
  */
-#define NEEDS_A_KERNEL()                                                                           \
-    do {                                                                                           \
-        if (getenv("GOALLOC_TEST_EMULATED")) {                                                     \
-            printf("# SKIPPED %s\n", __func__); /* meson takes cmocka's skip() for a failure */    \
-            return;                                                                                \
-        }                                                                                          \
-    } while (0)
+#define NEEDS_A_KERNEL() SKIP_UNLESS(!getenv("GOALLOC_TEST_EMULATED"))
 
 /* The kernel's mappings that lie wholly or partly in [from, to). */
 size_t count_mappings(uintptr_t from, uintptr_t to);
