@@ -361,18 +361,6 @@ static void a_block_that_cannot_grow_in_place_moves(void **state)
     mheap_check();
 }
 
-/* Whether this kernel (or an emulator of one) moves pages. */
-static bool kernel_moves_pages(void)
-{
-    struct span *a = large(16), *b = large(16);
-    bool moved = os_move_pages(span_address(a), span_address(b), BYTES(16));
-    if (moved)
-        os_map_over(span_address(b), BYTES(16));
-    mheap_free_large(a);
-    mheap_free_large(b);
-    return moved;
-}
-
 static size_t heap_mappings(void)
 {
     return count_mappings(mheap_page_address(mheap_view.start), mheap_page_address(mheap_end()));
@@ -380,7 +368,7 @@ static size_t heap_mappings(void)
 
 static void moves_are_counted_and_cost_no_copy(void **state)
 {
-    SKIP_UNLESS(kernel_moves_pages());
+    SKIP_UNLESS(test_kernel_moves());
     size_t moves = stats_now().moves;
     grow_walled_in(500);
     assert_int_equal(stats_now().moves, moves + 1);
@@ -391,7 +379,7 @@ static void moves_are_counted_and_cost_no_copy(void **state)
 /* Grown by moving and freed again and again: the kernel's list of mappings doesn't grow. */
 static void a_moved_mapping_settles_when_it_is_freed(void **state)
 {
-    SKIP_UNLESS(kernel_moves_pages());
+    SKIP_UNLESS(test_kernel_moves());
     for (size_t i = 0; i < 20; i++)
         grow_walled_in(40 + i * 7);
     size_t before = heap_mappings();
@@ -405,7 +393,7 @@ static void a_moved_block_may_shrink_without_leaving_mappings(void **state)
 {
     enum { BLOCKS = 300 };
     static struct span *keep[BLOCKS], *walls[BLOCKS];
-    SKIP_UNLESS(kernel_moves_pages());
+    SKIP_UNLESS(test_kernel_moves());
     size_t before = heap_mappings();
     for (size_t i = 0; i < BLOCKS; i++) {
         struct span *span = walled_in(20, &walls[i]);
@@ -444,7 +432,7 @@ static void refuse(unsigned kinds)
 static void a_moved_block_that_cannot_settle_is_settled_later(void **state)
 {
     struct span *walls[100], *blocks[100];
-    SKIP_UNLESS(kernel_moves_pages());
+    SKIP_UNLESS(test_kernel_moves());
     size_t in_use = stats_now().in_use, blocks_before = stats_now().large_blocks;
     for (size_t i = 0; i < COUNT(blocks); i++) {
         blocks[i] = moved_block(&walls[i]);
@@ -492,7 +480,7 @@ static void a_move_that_loses_its_place_loses_it_for_a_while(void **state)
 /* While the collector asks which pages were written they are copied; that is no refusal. */
 static void no_page_moves_while_moves_are_held(void **state)
 {
-    SKIP_UNLESS(kernel_moves_pages());
+    SKIP_UNLESS(test_kernel_moves());
     size_t moves = stats_now().moves, refused = stats_now().moves_refused;
     atomic_bool no = false;
     assert_true(mheap_hold_moves(&no));
@@ -509,7 +497,7 @@ static void mappings_of_moved_blocks_are_bounded(void **state)
 {
     enum { BLOCKS = 200 };
     static struct span *blocks[BLOCKS], *walls[BLOCKS];
-    SKIP_UNLESS(kernel_moves_pages());
+    SKIP_UNLESS(test_kernel_moves());
     size_t before = heap_mappings();
     for (size_t i = 0; i < BLOCKS; i++) {
         blocks[i] = walled_in(20, &walls[i]);
@@ -731,7 +719,7 @@ static void of_long_runs_the_lowest_is_taken(void **state)
 /* As where the process has as many mappings as it may. */
 static void a_kernel_that_refuses_to_split_is_left_alone_for_a_while(void **state)
 {
-    SKIP_UNLESS(kernel_moves_pages());
+    SKIP_UNLESS(test_kernel_moves());
     struct mheap_stats before = stats_now();
     struct span *wall, *span = walled_in(100, &wall);
     struct span *room = large(4000);

@@ -399,14 +399,17 @@ static void scan_object(struct marker *marker, const struct span *span, uintptr_
     scan_part(marker, &(struct part){span, start, size, start, start + size, size > SPARSE_MIN});
 }
 
+static size_t size_of(const struct span *span)
+{
+    return span->class ? span->size : (size_t)span->pages << HEAP_PAGE_SHIFT;
+}
+
 uintptr_t mark_end_of(uintptr_t address)
 {
     struct found found = find_object(address);
     if (!found.span || (found.span->state != SPAN_SMALL && found.span->state != SPAN_LARGE))
         return 0;
-    size_t size =
-        found.span->class ? found.span->size : (size_t)found.span->pages << HEAP_PAGE_SHIFT;
-    return span_address(found.span) + (found.index + 1) * size;
+    return span_address(found.span) + (found.index + 1) * size_of(found.span);
 }
 
 void mark_behind(uintptr_t address)
@@ -414,8 +417,7 @@ void mark_behind(uintptr_t address)
     struct found found = find_object(address);
     if (!found.span || found.span->noscan)
         return;
-    size_t size =
-        found.span->class ? found.span->size : (size_t)found.span->pages << HEAP_PAGE_SHIFT;
+    size_t size = size_of(found.span);
     uintptr_t object = span_address(found.span) + found.index * size;
     scan_object(work_own(), found.span, object, size);
 }

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* test.c: see test.h. */
+#include <unistd.h>
+#include <sys/syscall.h>
+#include <sys/ioctl.h>
+#include <linux/userfaultfd.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -97,6 +101,27 @@ size_t count_mappings(uintptr_t from, uintptr_t to)
     }
     fclose(maps);
     return count;
+}
+
+bool test_kernel_moves(void)
+{
+    const size_t size = 65536;
+    char *from = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int flags = MREMAP_MAYMOVE | MREMAP_FIXED | 4 /* MREMAP_DONTUNMAP */;
+    bool moves = from != MAP_FAILED && mremap(from, size, size, flags, from + size) == from + size;
+    munmap(from, 2 * size);
+    return moves;
+}
+
+bool test_kernel_tracks(void)
+{
+    struct uffdio_api api = {.api = UFFD_API, /* asynchronously, and what was never touched */
+                             .features = UINT64_C(1) << 15 | UINT64_C(1) << 13};
+    int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | 1 /* USER_MODE_ONLY */);
+    bool tracks = fd >= 0 && ioctl(fd, UFFDIO_API, &api) == 0;
+    if (fd >= 0)
+        close(fd);
+    return tracks;
 }
 
 bool test_kernel_fetches(void)

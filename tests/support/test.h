@@ -50,6 +50,10 @@ void child_fail(const char *file, int line, const char *what);
 
 /* Whether the kernel fetches memory by MADV_POPULATE_WRITE (Linux 5.14), with pages of 4 KB. */
 bool test_kernel_fetches(void);
+/* Whether it moves pages and leaves their place mapped (Linux 5.7), and tells which are written
+ * (6.7, where allowed). All three ask it themselves: what of ours fails must not skip its test. */
+bool test_kernel_moves(void);
+bool test_kernel_tracks(void);
 
 /* meson takes cmocka's skip() for a failure. */
 #define SKIP_UNLESS(condition)                                                                     \
