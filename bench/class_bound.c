@@ -18,7 +18,7 @@ enum {
 };
 
 static const struct {
-    uint32_t size, pages, objects, inverse, capacity;
+    uint32_t size, pages, objects, inverse, first_capacity, capacity;
 } classes[SIZE_CLASS_COUNT] = {SIZE_CLASS_ROWS};
 
 static size_t live, now[SIZE_CLASS_COUNT], most[SIZE_CLASS_COUNT];

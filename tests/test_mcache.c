@@ -152,10 +152,11 @@ static size_t in_depot(unsigned class)
     return stats.objects_in_depot;
 }
 
-/* More than two magazines hold: the reserve of a small class takes the rest. */
+/* More than the loaded magazine and the previous one have room for, unless the loaded one happens
+ * to be empty: the reserve of a small class takes the rest. */
 static void a_small_class_swings_by_two_magazines_without_the_depot(void **state)
 {
-    enum { SWING = 2 * MAGAZINE_CAPACITY_MAX + 10, LIVE = 4 * MAGAZINE_CAPACITY_MAX };
+    enum { SWING = 2 * MAGAZINE_CAPACITY_MAX, LIVE = 4 * MAGAZINE_CAPACITY_MAX };
     static void *objects[LIVE];
     mcache_flush_self();
     mcentral_trim(SIZE_64, 0);

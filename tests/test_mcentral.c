@@ -25,10 +25,18 @@ static bool bit_is_set(const void *p)
     return span->bits[index / 64] >> index % 64 & 1;
 }
 
+static unsigned fill_all(unsigned class, void **objects, unsigned count)
+{
+    unsigned got = 0, more = 1;
+    while (got < count && more)
+        got += more = mcentral_fill(class, objects + got, count - got);
+    return got;
+}
+
 static void **fill_exactly(unsigned class, unsigned count)
 {
     void **objects = calloc(count, sizeof(void *));
-    assert_int_equal(mcentral_fill(class, objects, count), count);
+    assert_int_equal(fill_all(class, objects, count), count);
     return objects;
 }
 
@@ -42,22 +50,57 @@ static void drain_and_forget(unsigned class, void **objects, unsigned count)
 
 static void objects_come_in_order_of_address(void **state)
 {
-    void **objects = fill_exactly(SIZE_48, 100);
-    for (size_t i = 0; i < 100; i++) {
+    enum { TAKEN = 104 };
+    void **objects = fill_exactly(SIZE_48, TAKEN);
+    for (size_t i = 0; i < TAKEN; i++) {
         assert_true(bit_is_set(objects[i]));
         if (i)
             assert_int_equal((char *)objects[i - 1] - (char *)objects[i], 48);
     }
-    assert_int_equal((uintptr_t)objects[99] % HEAP_PAGE, 0);
-    assert_int_equal(stats_of(SIZE_48).objects_out, 100);
+    assert_int_equal((uintptr_t)objects[TAKEN - 1] % HEAP_PAGE, 0);
+    assert_int_equal(stats_of(SIZE_48).objects_out, TAKEN);
     assert_int_equal(stats_of(SIZE_48).spans, 1);
     mcentral_check();
-    drain_and_forget(SIZE_48, objects, 100);
+    drain_and_forget(SIZE_48, objects, TAKEN);
+}
+
+/* Two threads that fill in turn from spans that nobody has used share no pair of cache lines. */
+static void fills_end_where_a_cache_line_does(void **state)
+{
+    enum { PAIR_OF_LINES = 2 * GA_CACHE_LINE, FILLS = 40, MOST = MAGAZINE_CAPACITY_MAX };
+    void *objects[FILLS][MOST];
+    for (unsigned class = 1; class < SIZE_CLASS_FIRST_PAGE_CLASS; class ++) {
+        unsigned got[FILLS], want = size_classes[class].magazine_first;
+        for (size_t i = 0; i < FILLS; i++) {
+            got[i] = mcentral_fill(class, objects[i], want);
+            assert_in_range(got[i], want > 8 ? want - 7 : 1, want);
+            const struct span *span = mheap_span_of(objects[i][got[i] - 1]);
+            uintptr_t first = (uintptr_t)objects[i][got[i] - 1];
+            assert_true(first % PAIR_OF_LINES == 0 || want <= 8 || first == span_address(span));
+        }
+        mcentral_check();
+        for (size_t i = 0; i < FILLS; i++)
+            mcentral_drain(class, objects[i], got[i]);
+    }
+}
+
+/* One that was given back lies before others that are in use: nothing is left over for its sake. */
+static void a_hole_is_filled_as_it_is(void **state)
+{
+    void **objects = fill_exactly(SIZE_48, 32), *again[7];
+    mcentral_drain(SIZE_48, &objects[30], 1);
+    assert_int_equal(mcentral_fill(SIZE_48, again, 7), 7);
+    assert_ptr_equal(again[6], objects[30]);
+    mcentral_check();
+    mcentral_drain(SIZE_48, again, 7);
+    objects[30] = objects[31];
+    drain_and_forget(SIZE_48, objects, 31);
 }
 
 static void the_lowest_free_object_comes_first(void **state)
 {
-    void **objects = fill_exactly(SIZE_48, 150), *again[3];
+    enum { TAKEN = 152 };
+    void **objects = fill_exactly(SIZE_48, TAKEN), *again[3];
     void *freed[] = {objects[20], objects[140], objects[3], objects[77]};
     mcentral_drain(SIZE_48, freed, COUNT(freed));
     assert_int_equal(mcentral_fill(SIZE_48, again, 3), 3);
@@ -65,8 +108,8 @@ static void the_lowest_free_object_comes_first(void **state)
     assert_ptr_equal(again[1], freed[3]);
     assert_ptr_equal(again[0], freed[0]);
     mcentral_check();
-    objects[3] = objects[149];
-    drain_and_forget(SIZE_48, objects, 149);
+    objects[3] = objects[TAKEN - 1];
+    drain_and_forget(SIZE_48, objects, TAKEN - 1);
 }
 
 static void a_fill_takes_from_as_many_spans_as_it_needs(void **state)
@@ -183,7 +226,7 @@ static struct magazine *full_magazine(unsigned class)
     assert_non_null(magazine);
     assert_int_equal(magazine->count, 0);
     assert_int_equal(magazine->capacity, size_classes[class].magazine_capacity);
-    magazine->count = mcentral_fill(class, magazine_slots(magazine), magazine->capacity);
+    magazine->count = fill_all(class, magazine_slots(magazine), magazine->capacity);
     assert_int_equal(magazine->count, magazine->capacity);
     return magazine;
 }
@@ -194,6 +237,41 @@ static void a_magazines_floor_reads_as_empty(void **state)
     for (int i = 1; i <= MAGAZINE_FLOOR; i++)
         assert_null(magazine_slots(magazine)[-i]);
     mcentral_give(SIZE_96, magazine);
+}
+
+/* A class that has few spans has small magazines; those that it has by then grow when they are next
+ * taken out of the stock. */
+static void magazines_grow_when_their_class_has(void **state)
+{
+    enum { SPANS_FOR_WIDE = 8 * 31 / 8, OBJECTS = 8 }; /* of 4096 bytes: 31 and 8 */
+    const unsigned class = size_class_of(4096);
+    const struct size_class *c = &size_classes[class];
+    void *objects[SPANS_FOR_WIDE * OBJECTS];
+    struct magazine *held = mcentral_take_empty(class, NULL);
+    assert_true(c->magazine_first < c->magazine_capacity);
+    assert_int_equal(held->capacity, c->magazine_first);
+    unsigned before = (SPANS_FOR_WIDE - 1) * c->objects;
+    assert_int_equal(fill_all(class, objects, before), before);
+    struct magazine *small = mcentral_take_empty(class, NULL);
+    assert_int_equal(small->capacity, c->magazine_first);
+    small->count = fill_all(class, magazine_slots(small), c->magazine_first);
+    void *lowest = magazine_slots(small)[small->count - 1];
+    mcentral_give(class, held);
+    assert_ptr_equal(mcentral_take_empty(class, NULL), held);
+    assert_int_equal(held->capacity, c->magazine_capacity);
+    for (int i = 1; i <= MAGAZINE_FLOOR; i++)
+        assert_null(magazine_slots(held)[-i]);
+    mcentral_give(class, small); /* one that isn't empty stays as it is */
+    mcentral_check();
+    assert_ptr_equal(mcentral_take_full(class, NULL), small);
+    assert_int_equal(small->capacity, c->magazine_first);
+    assert_ptr_equal(magazine_slots(small)[small->count - 1], lowest);
+    mcentral_drain(class, objects, before);
+    mcentral_drain(class, magazine_slots(small), small->count);
+    small->count = 0;
+    mcentral_give(class, small);
+    mcentral_give(class, held);
+    assert_int_equal(stats_of(class).objects_out, 0);
 }
 
 static void a_depot_passes_magazines_on_whole(void **state)
@@ -314,7 +392,7 @@ static void fills_and_drains_in_any_order_keep_the_count(void **state)
     for (int i = 0; i < 3000; i++) {
         unsigned want = (unsigned)dice_below(&dice, 60);
         if (dice_below(&dice, 2) && count + want <= COUNT(objects)) {
-            assert_int_equal(mcentral_fill(SIZE_144, objects + count, want), want);
+            assert_int_equal(fill_all(SIZE_144, objects + count, want), want);
             count += want;
         } else {
             unsigned part = want < count ? want : count;
@@ -624,9 +702,12 @@ static int start_heap(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(magazines_grow_when_their_class_has), /* first: they grow once */
         cmocka_unit_test(objects_come_in_order_of_address),
         cmocka_unit_test(what_nobody_needed_is_trimmed),
         cmocka_unit_test(the_lowest_free_object_comes_first),
+        cmocka_unit_test(fills_end_where_a_cache_line_does),
+        cmocka_unit_test(a_hole_is_filled_as_it_is),
         cmocka_unit_test(a_fill_takes_from_as_many_spans_as_it_needs),
         cmocka_unit_test(an_empty_span_goes_back_to_the_heap),
         cmocka_unit_test(a_full_span_is_listed_again_when_an_object_returns),

@@ -103,7 +103,11 @@ static void no_offset_but_0_is_a_lone_objects_start(void **state)
 static void magazines_hold_between_one_and_the_most_objects(void **state)
 {
     FOR_EACH_CLASS(class)
-    assert_in_range(size_classes[class].magazine_capacity, 1, MAGAZINE_CAPACITY_MAX);
+    {
+        assert_in_range(size_classes[class].magazine_capacity, 1, MAGAZINE_CAPACITY_MAX);
+        assert_in_range(size_classes[class].magazine_first, 1,
+                        size_classes[class].magazine_capacity);
+    }
 }
 
 int main(void)

@@ -70,7 +70,8 @@ GA_COLD static void *malloc_drained(unsigned class)
  * class is wanted. NULL: an ordinary one will do. */
 static void *malloc_sampled(size_t size, unsigned class)
 {
-    return hardened_sample(size, class ? size_classes[class].magazine_capacity : 1);
+    unsigned passed = class ? mcache_capacity(class) : 1;
+    return hardened_sample(size, passed ? passed : 1);
 }
 
 /* While it looks, others, and the mallocs that it makes itself, do without. */

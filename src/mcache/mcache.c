@@ -158,7 +158,7 @@ static bool is_cold(const struct mcache *cache, const struct magazine *magazine)
 /* A magazine comes from the depot, or goes there. */
 static void count_traffic(struct mcache *cache, unsigned class)
 {
-    cache->traffic += (uint64_t)size_classes[class].magazine_capacity * size_classes[class].size;
+    cache->traffic += (uint64_t)cache->loaded[class]->capacity * size_classes[class].size;
 }
 
 /* Notes on a magazine that goes to the depot when it did; NULL stays NULL. */

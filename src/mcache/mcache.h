@@ -68,6 +68,12 @@ void *mcache_alloc_slow(unsigned class);
 size_t mcache_refill_bytes(unsigned class);
 /* Frees an object of the class, when the loaded magazine is full. */
 void mcache_free_slow(void *p, unsigned class);
+/* How many objects of the class this thread gets, or frees, between two slow paths; 0: not known.
+ */
+GA_INLINE unsigned mcache_capacity(unsigned class)
+{
+    return mcache_self()->loaded[class]->capacity;
+}
 /* This thread's cache, made now if it has none; NULL when it can't have one. */
 struct mcache *mcache_attached(void);
 /* Called for each cache that goes cold, by the thread that owns it then. Set once, at start. */

@@ -377,8 +377,9 @@ static void count_magazines(const struct mcache *cache, unsigned class, struct m
     };
     void **top = __atomic_load_n(&cache->top[class], __ATOMIC_RELAXED);
     size_t before = __atomic_load_n(&loaded->count, __ATOMIC_RELAXED);
-    size_t held = loaded->capacity - (size_t)((void **)loaded - top);
-    if (held <= loaded->capacity) {
+    size_t capacity = GA_LOAD_ANY(loaded->capacity);
+    size_t held = capacity - (size_t)((void **)loaded - top);
+    if (held <= capacity) {
         out->objects[class] += held;
         out->allocs[class] += before > held ? before - held : 0;
         out->frees[class] += held > before ? held - before : 0;

@@ -9,7 +9,9 @@
  *   - every magazine in `full` holds at least one object, every one in `empty` none;
  *   - full_count is the length of `full`; a magazine is added only below the class's
  *     depot_limit, which falls while memory is given back;
- *   - in_depot is the sum of their counts.
+ *   - in_depot is the sum of their counts;
+ *   - a magazine's capacity changes only while it lies in `empty`, and only from the class's
+ *     first to its full one.
  * Locking: one lock a class. Fork: all of them are held, in order of class (src/libc/fork.c).
  */
 #include "../mheap/marks.h"
@@ -53,19 +55,18 @@ size_t mcentral_take_depot_least(void)
     return at_least_zero(atomic_exchange_explicit(&depot_least, now, memory_order_relaxed));
 }
 
-static long magazine_bytes(unsigned class)
+static long magazine_bytes(unsigned class, const struct magazine *magazine)
 {
-    return (long)size_classes[class].magazine_capacity * (long)size_classes[class].size;
+    return (long)magazine->capacity * (long)size_classes[class].size;
 }
 
-static void count_in(unsigned class)
+static void count_in(long bytes)
 {
-    atomic_fetch_add_explicit(&depot_bytes, magazine_bytes(class), memory_order_relaxed);
+    atomic_fetch_add_explicit(&depot_bytes, bytes, memory_order_relaxed);
 }
 
-static void count_out(unsigned class)
+static void count_out(long bytes)
 {
-    long bytes = magazine_bytes(class);
     long left = atomic_fetch_sub_explicit(&depot_bytes, bytes, memory_order_relaxed) - bytes;
     if (left < atomic_load_explicit(&depot_least, memory_order_relaxed))
         atomic_store_explicit(&depot_least, left, memory_order_relaxed);
@@ -97,7 +98,13 @@ static void push_full(struct mcentral *central, unsigned class, struct magazine 
     push(&central->full, magazine);
     central->in_depot += magazine->count;
     if (++central->full_count > SMALL_DEPOT)
-        count_in(class);
+        count_in(magazine_bytes(class, magazine));
+}
+
+static bool has_right_capacity(unsigned class, const struct magazine *magazine)
+{
+    return magazine->capacity == size_classes[class].magazine_first ||
+           magazine->capacity == size_classes[class].magazine_capacity;
 }
 
 static struct magazine *pop_full(struct mcentral *central, unsigned class)
@@ -105,12 +112,12 @@ static struct magazine *pop_full(struct mcentral *central, unsigned class)
     struct magazine *magazine = pop(&central->full);
     if (!magazine)
         return NULL;
-    if (GA_UNLIKELY(magazine->capacity != size_classes[class].magazine_capacity ||
+    if (GA_UNLIKELY(!has_right_capacity(class, magazine) ||
                     magazine->count - 1 >= magazine->capacity))
         report_fatal("broken central: a magazine of size class %u", class);
     central->in_depot -= magazine->count;
     if (central->full_count-- > SMALL_DEPOT)
-        count_out(class);
+        count_out(magazine_bytes(class, magazine));
     if (central->full_count < central->least_full)
         central->least_full = central->full_count;
     return magazine;
@@ -165,20 +172,29 @@ static struct magazine *make_magazine(unsigned class)
     if (!memory)
         return NULL;
     struct magazine *magazine = (struct magazine *)(memory + floor_and_slots);
-    magazine->capacity = size_classes[class].magazine_capacity;
     magazine->all = mcentrals[class].all;
     mcentrals[class].all = magazine;
     magazines_made[class]++;
     return magazine;
 }
 
+/* Lock held. A magazine that fits the class as it is now; statistics may be reading it. */
+static struct magazine *take_stock(struct mcentral *central, unsigned class)
+{
+    const struct size_class *c = &size_classes[class];
+    struct magazine *empty = pop(&central->empty);
+    if (!empty)
+        empty = make_magazine(class);
+    if (empty)
+        GA_STORE_ANY(empty->capacity, central->wide ? c->magazine_capacity : c->magazine_first);
+    return empty;
+}
+
 struct magazine *mcentral_take_empty(unsigned class, struct magazine *full)
 {
     struct mcentral *central = &mcentrals[class];
     lock_acquire(&central->lock);
-    struct magazine *empty = pop(&central->empty);
-    if (!empty)
-        empty = make_magazine(class);
+    struct magazine *empty = take_stock(central, class);
     if (empty && full)
         put_full(central, class, full);
     lock_release(&central->lock);

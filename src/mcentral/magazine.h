@@ -10,6 +10,9 @@
  * compares that object with the slot below it: they are equal when the magazine is empty, thanks to
  * the floor, and when a block was freed twice in a row. One compare finds both.
  *
+ * The capacity that a class's magazines have at first leaves unused slots at the array's front.
+ * They were never written, so that there is a floor wherever slot 0 is.
+ *
  * Out of line: nothing is ever written into a free object, so a program's overflow or write after
  * free can't corrupt the allocator.
  */
@@ -25,7 +28,7 @@ struct magazine {
     struct magazine *next; /* on a list; guarded by that list's lock */
     struct magazine *all;  /* the class's next older one; constant once listed */
     uint32_t count;        /* objects in it; while it is loaded, when it was; its holder */
-    uint32_t capacity;     /* constant */
+    uint32_t capacity;     /* grows once, while it is in the stock; central lock */
     const void *giver;     /* the cache it came to the depot from; whoever gives it */
     uint64_t given_at;     /* when, by that cache's traffic; the same */
     uint32_t seen;         /* the collector's round that found it; every lock held */

@@ -49,6 +49,7 @@ struct mcentral {
     uint32_t hole_skip;     /* so many free objects it leaves alone first; guarded by lock */
     uint8_t hole_tries;     /* refusals by the kernel until it gives up; guarded by lock */
     bool hole_all;          /* it is about every hole; guarded by lock */
+    bool wide;              /* magazines have their full capacity from now on; guarded by lock */
     size_t objects_out;     /* bits set in them: with users or in magazines; guarded by lock */
     uint64_t allocs, frees; /* past all threads' caches, ever; guarded by lock */
 } __attribute__((aligned(GA_CACHE_LINE)));
@@ -63,8 +64,9 @@ struct magazine *mcentral_take_full(unsigned class, struct magazine *empty);
 struct magazine *mcentral_take_empty(unsigned class, struct magazine *full);
 /* Gives both kinds back and takes none. */
 void mcentral_give(unsigned class, struct magazine *magazine);
-/* Takes up to `want` objects out of spans; how many it got. The object that should be used first
- * comes last. 0: out of memory. */
+/* Takes up to `want` objects out of spans; how many it got: a few less where that leaves a whole
+ * cache line to whoever comes next. The object that should be used first comes last. 0: out of
+ * memory. */
 unsigned mcentral_fill(unsigned class, void **objects, unsigned want);
 /* Returns objects to their spans. Aborts with a line on one that isn't an object in use. */
 void mcentral_drain(unsigned class, void *const *objects, unsigned count);

@@ -120,26 +120,75 @@ static void note_least_free(struct mcentral *central, unsigned class)
         central->walked = now;
 }
 
+/* Lines that two cores had better not write to at the same time: processors fetch them in pairs. */
+#define LINES_BYTES (2u * GA_CACHE_LINE)
+
+/* No free object lies before a used one. */
+static bool is_filled_from_front(const struct span *span)
+{
+    unsigned word = span->used / 64;
+    uint64_t below = (UINT64_C(1) << span->used % 64) - 1;
+    for (unsigned i = 0; i < word; i++)
+        if (~span->bits[i])
+            return false;
+    return (span->bits[word] & below) == below;
+}
+
+/* How many objects of a class lie between two that begin with such a pair of lines. */
+static unsigned line_period(unsigned class)
+{
+    return LINES_BYTES >> __builtin_ctz(size_classes[class % SIZE_CLASS_COUNT].size | LINES_BYTES);
+}
+
+/*
+ * How many of the `part` objects that are to be taken one should take, so that what is left begins
+ * with a cache line: it may go to another thread. Threads that start together would share a line at
+ * the end of every fill else, and each write to it would wait for the other core. Where objects
+ * were freed here and there it makes no difference.
+ */
+static unsigned whole_lines(const struct span *span, unsigned part, unsigned period)
+{
+    unsigned end = (span->used + part) & ~(period - 1);
+    return end > span->used && is_filled_from_front(span) ? end - span->used : part;
+}
+
+/*
+ * Until a class's spans are this many times what a full magazine holds, its magazines are smaller:
+ * each thread has two or three of them, for blocks that somebody else may have made. What a program
+ * that has little of a class wins by large ones isn't worth that memory.
+ */
+#define WIDE_FROM 8
+
+static void count_span(struct mcentral *central, unsigned class)
+{
+    const struct size_class *c = &size_classes[class % SIZE_CLASS_COUNT];
+    central->span_count++;
+    central->wide |= ((size_t)central->span_count * c->pages << HEAP_PAGE_SHIFT) / WIDE_FROM >=
+                     (size_t)c->magazine_capacity * c->size;
+}
+
 static unsigned fill(unsigned class, void **objects, unsigned want)
 {
     struct mcentral *central = &mcentrals[class];
-    unsigned got = 0;
-    while (got < want) {
+    unsigned period = line_period(class), got = 0;
+    while (got == 0 ? got < want : want - got >= period) {
         struct span *span = mheap_span_at(central->spans);
         if (!central->spans) {
             span = alloc_span(class);
             if (!span)
                 break;
-            central->span_count++;
+            count_span(central, class);
             central->least_free = 0;
             spans_add(central, span);
         }
         sweep_before_taking(central, span);
         unsigned available = (unsigned)(span->objects - span->used);
-        unsigned part = want - got < available ? want - got : available;
+        bool ends = want - got < available;
+        unsigned part = ends ? whole_lines(span, want - got, period) : available;
         got += take_from_span(span, objects + got + part, part);
-        if (span->used == span->objects)
-            spans_remove(central, span);
+        if (ends)
+            break;
+        spans_remove(central, span);
     }
     central->objects_out += got;
     note_least_free(central, class);
@@ -163,7 +212,7 @@ static struct span *make_zero(struct mcentral *central, unsigned class)
         return NULL;
     mheap_zero_fresh(span);
     span->zero = ~UINT64_C(0);
-    central->span_count++;
+    count_span(central, class);
     spans_add(central, span);
     return span;
 }

@@ -84,6 +84,13 @@ def magazine_capacity(size):
     return 1
 
 
+def magazine_first(size):
+    """The same while the class has few spans: 16 KB, but three at least, and no fewer of the smallest."""
+    if size <= 256:
+        return magazine_capacity(size)
+    return min(magazine_capacity(size), max(16384 // size, 3 if size <= 65536 else 1))
+
+
 def rows(values, width=16):
     lines = []
     for i in range(0, len(values), width):
@@ -110,9 +117,9 @@ def main():
            f"#define SIZE_CLASS_FIRST_PAGE_CLASS {len(small) + 1}",
            f"#define SIZE_CLASS_SPAN_PAGES_MAX {max(span_pages(size) for size in small)}"
            " /* of those before it */", ""]
-    out.append("/* size, pages a span, objects a span, 2^32 / size rounded up, magazine capacity */")
+    out.append("/* size, pages a span, objects a span, 2^32 / size rounded up, magazine capacity at first and later */")
     out.append("#define SIZE_CLASS_ROWS \\")
-    out.append("    {0, 0, 0, 0, 0}, \\")
+    out.append("    {0, 0, 0, 0, 0, 0}, \\")
     for size in sizes[1:]:
         pages = span_pages(size) if size <= MAX_SMALL else size // PAGE
         objects = min(pages * PAGE // size, MAX_OBJECTS)
@@ -120,7 +127,8 @@ def main():
         # An object alone in its span is checked by its address, not by this division.
         for offset in range(0, pages * PAGE if size <= MAX_SMALL else 0, 16):
             assert (offset * magic) >> 32 == offset // size
-        out.append(f"    {{{size}, {pages}, {objects}, {magic}u, {magazine_capacity(size)}}}, \\")
+        out.append(f"    {{{size}, {pages}, {objects}, {magic}u, "
+                   f"{magazine_first(size)}, {magazine_capacity(size)}}}, \\")
     out.append("")
     out += [f"#define SIZE_CLASS_OFFSET {POINTER} /* a class's, in an array of pointers by class */", ""]
     for name, table in (("OFFSETS_BY_BYTE", [cls * POINTER for cls in lookup(sizes, 1024, 1)]),

@@ -28,6 +28,7 @@ struct size_class {
     uint16_t pages;
     uint16_t objects;
     uint32_t inverse;
+    uint16_t magazine_first; /* what a magazine holds while the class has few spans */
     uint16_t magazine_capacity;
 };
 
