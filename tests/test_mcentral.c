@@ -50,18 +50,46 @@ static void drain_and_forget(unsigned class, void **objects, unsigned count)
 
 static void objects_come_in_order_of_address(void **state)
 {
-    enum { TAKEN = 104 };
-    void **objects = fill_exactly(SIZE_48, TAKEN);
+    enum { TAKEN = 96 };
+    void **objects = fill_exactly(SIZE_80, TAKEN);
     for (size_t i = 0; i < TAKEN; i++) {
         assert_true(bit_is_set(objects[i]));
         if (i)
-            assert_int_equal((char *)objects[i - 1] - (char *)objects[i], 48);
+            assert_int_equal((char *)objects[i - 1] - (char *)objects[i], 80);
     }
     assert_int_equal((uintptr_t)objects[TAKEN - 1] % HEAP_PAGE, 0);
-    assert_int_equal(stats_of(SIZE_48).objects_out, TAKEN);
-    assert_int_equal(stats_of(SIZE_48).spans, 1);
+    assert_int_equal(stats_of(SIZE_80).objects_out, TAKEN);
+    assert_int_equal(stats_of(SIZE_80).spans, 1);
     mcentral_check();
-    drain_and_forget(SIZE_48, objects, TAKEN);
+    drain_and_forget(SIZE_80, objects, TAKEN);
+}
+
+/* In the order in which they will be used. */
+static bool are_neighbours(void *one, void *next)
+{
+    return (uintptr_t)one / GA_CACHE_LINE == (uintptr_t)next / GA_CACHE_LINE;
+}
+
+static void neighbours_are_parted_while_the_class_is_near(void **state)
+{
+    enum { TAKEN = 96, SPANS_NEAR = 8 };
+    void *objects[TAKEN], *held[SPANS_NEAR][SPAN_OBJECTS_MAX];
+    for (unsigned class = 1; class < SIZE_64; class ++) {
+        unsigned per_span = size_classes[class].objects;
+        assert_int_equal(mcentral_fill(class, objects, TAKEN), TAKEN);
+        for (size_t i = 1; i < TAKEN; i++)
+            assert_false(are_neighbours(objects[i], objects[i - 1]));
+        mcentral_check();
+        mcentral_drain(class, objects, TAKEN);
+        for (size_t i = 0; i < SPANS_NEAR; i++)
+            assert_int_equal(fill_all(class, held[i], per_span), per_span);
+        assert_int_equal(mcentral_fill(class, objects, TAKEN), TAKEN);
+        for (size_t i = 1; i < TAKEN; i++)
+            assert_int_equal((char *)objects[i - 1] - (char *)objects[i], size_classes[class].size);
+        mcentral_drain(class, objects, TAKEN);
+        for (size_t i = 0; i < SPANS_NEAR; i++)
+            mcentral_drain(class, held[i], per_span);
+    }
 }
 
 /* Two threads that fill in turn from spans that nobody has used share no pair of cache lines. */
@@ -74,8 +102,8 @@ static void fills_end_where_a_cache_line_does(void **state)
         for (size_t i = 0; i < FILLS; i++) {
             got[i] = mcentral_fill(class, objects[i], want);
             assert_in_range(got[i], want > 8 ? want - 7 : 1, want);
-            const struct span *span = mheap_span_of(objects[i][got[i] - 1]);
-            uintptr_t first = (uintptr_t)objects[i][got[i] - 1];
+            uintptr_t first = (uintptr_t)objects[i][got[i] - 1]; /* the lowest, parted or not */
+            const struct span *span = mheap_span_of((void *)first);
             assert_true(first % PAIR_OF_LINES == 0 || want <= 8 || first == span_address(span));
         }
         mcentral_check();
@@ -87,29 +115,29 @@ static void fills_end_where_a_cache_line_does(void **state)
 /* One that was given back lies before others that are in use: nothing is left over for its sake. */
 static void a_hole_is_filled_as_it_is(void **state)
 {
-    void **objects = fill_exactly(SIZE_48, 32), *again[7];
-    mcentral_drain(SIZE_48, &objects[30], 1);
-    assert_int_equal(mcentral_fill(SIZE_48, again, 7), 7);
+    void **objects = fill_exactly(SIZE_80, 32), *again[7];
+    mcentral_drain(SIZE_80, &objects[30], 1);
+    assert_int_equal(mcentral_fill(SIZE_80, again, 7), 7);
     assert_ptr_equal(again[6], objects[30]);
     mcentral_check();
-    mcentral_drain(SIZE_48, again, 7);
+    mcentral_drain(SIZE_80, again, 7);
     objects[30] = objects[31];
-    drain_and_forget(SIZE_48, objects, 31);
+    drain_and_forget(SIZE_80, objects, 31);
 }
 
 static void the_lowest_free_object_comes_first(void **state)
 {
-    enum { TAKEN = 152 };
-    void **objects = fill_exactly(SIZE_48, TAKEN), *again[3];
-    void *freed[] = {objects[20], objects[140], objects[3], objects[77]};
-    mcentral_drain(SIZE_48, freed, COUNT(freed));
-    assert_int_equal(mcentral_fill(SIZE_48, again, 3), 3);
+    enum { TAKEN = 96 };
+    void **objects = fill_exactly(SIZE_80, TAKEN), *again[3];
+    void *freed[] = {objects[20], objects[90], objects[3], objects[77]};
+    mcentral_drain(SIZE_80, freed, COUNT(freed));
+    assert_int_equal(mcentral_fill(SIZE_80, again, 3), 3);
     assert_ptr_equal(again[2], freed[1]);
     assert_ptr_equal(again[1], freed[3]);
     assert_ptr_equal(again[0], freed[0]);
     mcentral_check();
     objects[3] = objects[TAKEN - 1];
-    drain_and_forget(SIZE_48, objects, TAKEN - 1);
+    drain_and_forget(SIZE_80, objects, TAKEN - 1);
 }
 
 static void a_fill_takes_from_as_many_spans_as_it_needs(void **state)
@@ -706,6 +734,7 @@ int main(void)
         cmocka_unit_test(objects_come_in_order_of_address),
         cmocka_unit_test(what_nobody_needed_is_trimmed),
         cmocka_unit_test(the_lowest_free_object_comes_first),
+        cmocka_unit_test(neighbours_are_parted_while_the_class_is_near),
         cmocka_unit_test(fills_end_where_a_cache_line_does),
         cmocka_unit_test(a_hole_is_filled_as_it_is),
         cmocka_unit_test(a_fill_takes_from_as_many_spans_as_it_needs),
