@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* internal.h: what depot.c, objects.c, holes.c and sweep.c share. */
+/* internal.h: what depot.c, objects.c, lines.c, holes.c and sweep.c share. */
 #ifndef GOALLOC_MCENTRAL_INTERNAL_H
 #define GOALLOC_MCENTRAL_INTERNAL_H
 
@@ -48,6 +48,17 @@ GA_INLINE void holes_note_taken(struct span *span)
 void holes_forget(struct span *span);
 /* Whether no object in use lies in what went back; for checks. */
 bool holes_are_empty(const struct span *span);
+
+/* lines.c; the central's lock is held. How many objects of a class lie between two that begin with
+ * a pair of cache lines. */
+unsigned lines_period(unsigned class);
+/* How many of the `part` objects that are to be taken one should take, so that what is left begins
+ * with such a pair; `part` where that can't be. */
+unsigned lines_whole(const struct span *span, unsigned part, unsigned period);
+/* Whether what is taken now is to be parted. */
+bool lines_near(unsigned class);
+/* Parts objects that are in order of address, the lowest last; no more than a magazine full. */
+void lines_part(void **objects, unsigned count, size_t size);
 
 /* sweep.c; the central's lock is held. Before an object is taken from the span: frees what nothing
  * reached, unless that was done. The span stays. */

@@ -120,38 +120,6 @@ static void note_least_free(struct mcentral *central, unsigned class)
         central->walked = now;
 }
 
-/* Lines that two cores had better not write to at the same time: processors fetch them in pairs. */
-#define LINES_BYTES (2u * GA_CACHE_LINE)
-
-/* No free object lies before a used one. */
-static bool is_filled_from_front(const struct span *span)
-{
-    unsigned word = span->used / 64;
-    uint64_t below = (UINT64_C(1) << span->used % 64) - 1;
-    for (unsigned i = 0; i < word; i++)
-        if (~span->bits[i])
-            return false;
-    return (span->bits[word] & below) == below;
-}
-
-/* How many objects of a class lie between two that begin with such a pair of lines. */
-static unsigned line_period(unsigned class)
-{
-    return LINES_BYTES >> __builtin_ctz(size_classes[class % SIZE_CLASS_COUNT].size | LINES_BYTES);
-}
-
-/*
- * How many of the `part` objects that are to be taken one should take, so that what is left begins
- * with a cache line: it may go to another thread. Threads that start together would share a line at
- * the end of every fill else, and each write to it would wait for the other core. Where objects
- * were freed here and there it makes no difference.
- */
-static unsigned whole_lines(const struct span *span, unsigned part, unsigned period)
-{
-    unsigned end = (span->used + part) & ~(period - 1);
-    return end > span->used && is_filled_from_front(span) ? end - span->used : part;
-}
-
 /*
  * Until its spans are this many times what a full magazine holds a class is small, and so are its
  * magazines: each thread has two or three of them, for blocks that somebody else may have made.
@@ -167,40 +135,10 @@ static void count_span(struct mcentral *central, unsigned class)
                      (size_t)c->magazine_capacity * c->size;
 }
 
-/*
- * Objects of less than a cache line, in order of address: those that will be used one after the
- * other come to lie in different lines, while all of the class fit into a near cache. What is
- * written to an object holds up what is read from its neighbour (arithmetic on numbers of 16 to 64
- * bytes, the same few again and again: a fifth of the time), and when neighbours go to different
- * threads, these wait for each other. In a larger class it would be a loss: a program walks through
- * its blocks in the order in which it made them, and lists in cold memory take a third more time
- * when neighbours are apart.
- */
-#define PARTED_BYTES ((size_t)64 << 10)
-
-/* Lock held. */
-static bool may_part(unsigned class)
-{
-    size_t spans = mcentrals[class].span_count;
-    const struct size_class *c = &size_classes[class % SIZE_CLASS_COUNT];
-    return c->size < GA_CACHE_LINE && (spans * c->pages) << HEAP_PAGE_SHIFT <= PARTED_BYTES;
-}
-
-static void part_neighbours(void **objects, unsigned count, size_t size)
-{
-    unsigned stride = (unsigned)((GA_CACHE_LINE + size - 1) / size), parted = 0;
-    void *apart[MAGAZINE_CAPACITY_MAX];
-    for (unsigned first = 0; first < stride; first++)
-        for (unsigned i = first; i < count; i += stride)
-            apart[parted++] = objects[count - 1 - i];
-    for (unsigned i = 0; i < count; i++)
-        objects[count - 1 - i] = apart[i];
-}
-
 static unsigned fill(unsigned class, void **objects, unsigned want)
 {
     struct mcentral *central = &mcentrals[class];
-    unsigned period = line_period(class), got = 0;
+    unsigned period = lines_period(class), got = 0;
     while (got == 0 ? got < want : want - got >= period) {
         struct span *span = mheap_span_at(central->spans);
         if (!central->spans) {
@@ -214,7 +152,7 @@ static unsigned fill(unsigned class, void **objects, unsigned want)
         sweep_before_taking(central, span);
         unsigned available = (unsigned)(span->objects - span->used);
         bool ends = want - got < available;
-        unsigned part = ends ? whole_lines(span, want - got, period) : available;
+        unsigned part = ends ? lines_whole(span, want - got, period) : available;
         got += take_from_span(span, objects + got + part, part);
         if (ends)
             break;
@@ -337,10 +275,10 @@ unsigned mcentral_fill(unsigned class, void **objects, unsigned want)
 {
     lock_acquire(&mcentrals[class].lock);
     unsigned got = fill(class, objects, want);
-    bool part = may_part(class);
+    bool near = lines_near(class);
     lock_release(&mcentrals[class].lock);
-    if (part && got <= MAGAZINE_CAPACITY_MAX)
-        part_neighbours(objects, got, size_classes[class].size);
+    if (near && got <= MAGAZINE_CAPACITY_MAX)
+        lines_part(objects, got, size_classes[class].size);
     return got;
 }
 
