@@ -63,7 +63,7 @@ static void break_magazine(void *count)
     magazine->count = 5;
     mcentral_give(CLASS, magazine);
     magazine->count = (uint32_t)(uintptr_t)count;
-    mcentral_take_full(CLASS, NULL);
+    mcentral_take_full(CLASS, NULL, NULL);
 }
 
 static void a_broken_magazine_is_noticed(void **state)

