@@ -191,9 +191,9 @@ static bool fill_loaded(struct mcache *cache, unsigned class)
 
 size_t mcache_refill_bytes(unsigned class)
 {
-    const struct size_class *c = &size_classes[class];
-    size_t whole = (size_t)c->size * c->magazine_capacity;
-    return whole < REFILL_BYTES ? whole : c->size > REFILL_BYTES ? c->size : REFILL_BYTES;
+    size_t size = size_classes[class].size, whole = size * mcache_capacity(class);
+    size_t most = size > REFILL_BYTES ? size : REFILL_BYTES;
+    return whole < size ? size : whole < most ? whole : most;
 }
 
 /* Makes the loaded magazine hold something; false when out of memory. */

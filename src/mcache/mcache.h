@@ -64,7 +64,7 @@ GA_INLINE struct mcache *mcache_self(void)
 
 /* An object of the class, when the loaded magazine has none. NULL: out of memory. */
 void *mcache_alloc_slow(unsigned class);
-/* How many bytes a thread gets by that, about. */
+/* How many bytes this thread got by that, about. */
 size_t mcache_refill_bytes(unsigned class);
 /* Frees an object of the class, when the loaded magazine is full. */
 void mcache_free_slow(void *p, unsigned class);
