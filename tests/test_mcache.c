@@ -123,6 +123,28 @@ static void no_object_is_handed_out_twice(void **state)
     mcentral_check();
 }
 
+/* Who only allocates gets larger magazines too, once the class has grown. */
+static void a_thread_that_only_allocates_fills_more_at_once(void **state)
+{
+    enum { MANY = 600 };
+    static void *objects[MANY];
+    const unsigned class = size_class_of(2000);
+    const struct size_class *c = &size_classes[class];
+    size_t most = 0;
+    assert_true(c->magazine_first < c->magazine_capacity);
+    mcache_flush_self();
+    mcentral_trim(class, 0);
+    for (size_t i = 0, before = out(class); i < MANY; i++) {
+        objects[i] = object_alloc(class);
+        size_t taken = out(class) - before;
+        most = taken > most ? taken : most;
+        before = out(class);
+    }
+    assert_in_range(most, c->magazine_first + 1, c->magazine_capacity);
+    for (size_t i = 0; i < MANY; i++)
+        object_free(objects[i]);
+}
+
 /* Around the edge between two magazines the pair of them serves without a lock. */
 static void the_edge_of_a_magazine_costs_no_exchange(void **state)
 {
@@ -521,6 +543,7 @@ int main(void)
         cmocka_unit_test(a_refill_is_handed_out_in_order_of_address),
         cmocka_unit_test(a_refill_takes_64_kb_at_most),
         cmocka_unit_test(no_object_is_handed_out_twice),
+        cmocka_unit_test(a_thread_that_only_allocates_fills_more_at_once),
         cmocka_unit_test(the_edge_of_a_magazine_costs_no_exchange),
         cmocka_unit_test(a_small_class_swings_by_two_magazines_without_the_depot),
         cmocka_unit_test(the_cache_counts_what_it_holds),

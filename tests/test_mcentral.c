@@ -289,6 +289,8 @@ static void magazines_grow_when_their_class_has(void **state)
     assert_int_equal(held->capacity, c->magazine_capacity);
     for (int i = 1; i <= MAGAZINE_FLOOR; i++)
         assert_null(magazine_slots(held)[-i]);
+    mcentral_refit(class, held); /* it is as it should be */
+    assert_int_equal(held->capacity, c->magazine_capacity);
     mcentral_give(class, small); /* one that isn't empty stays as it is */
     mcentral_check();
     assert_ptr_equal(mcentral_take_full(class, NULL, NULL), small);

@@ -182,6 +182,7 @@ static bool fill_loaded(struct mcache *cache, unsigned class)
     }
     /* While it fills it isn't loaded: what its slots hold is more than its top says. */
     load(cache, class, &mcache_none_magazine.magazine);
+    mcentral_refit(class, loaded);
     unsigned got = mcentral_fill(class, magazine_slots(loaded), refill_count(class, loaded));
     GA_STORE_ANY(loaded->count, got);
     load(cache, class, loaded);

@@ -10,8 +10,8 @@
  *   - full_count is the length of `full`; a magazine is added only below the class's
  *     depot_limit, which falls while memory is given back;
  *   - in_depot is the sum of their counts;
- *   - a magazine's capacity changes only while it lies in `empty`, and only from the class's
- *     first to its full one.
+ *   - a magazine's capacity changes only while it is empty, and only from the class's first to
+ *     its full one: on its way out of `empty`, or in the hands of who is about to fill it.
  * Locking: one lock a class. Fork: all of them are held, in order of class (src/libc/fork.c).
  */
 #include "../mheap/marks.h"
@@ -199,16 +199,31 @@ static struct magazine *make_magazine(unsigned class)
     return magazine;
 }
 
-/* Lock held. A magazine that fits the class as it is now; statistics may be reading it. */
-static struct magazine *take_stock(struct mcentral *central, unsigned class)
+/* Lock held. Statistics may be reading it. */
+static void fit(const struct mcentral *central, unsigned class, struct magazine *empty)
 {
     const struct size_class *c = &size_classes[class];
+    GA_STORE_ANY(empty->capacity, central->wide ? c->magazine_capacity : c->magazine_first);
+}
+
+/* Lock held. A magazine that fits the class as it is now. */
+static struct magazine *take_stock(struct mcentral *central, unsigned class)
+{
     struct magazine *empty = pop(&central->empty);
     if (!empty)
         empty = make_magazine(class);
     if (empty)
-        GA_STORE_ANY(empty->capacity, central->wide ? c->magazine_capacity : c->magazine_first);
+        fit(central, class, empty);
     return empty;
+}
+
+void mcentral_refit(unsigned class, struct magazine *empty)
+{
+    if (empty->capacity == size_classes[class].magazine_capacity)
+        return;
+    lock_acquire(&mcentrals[class].lock);
+    fit(&mcentrals[class], class, empty);
+    lock_release(&mcentrals[class].lock);
 }
 
 struct magazine *mcentral_take_empty(unsigned class, struct magazine *full)

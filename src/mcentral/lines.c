@@ -41,7 +41,7 @@ unsigned lines_period(unsigned class)
 unsigned lines_whole(const struct span *span, unsigned part, unsigned period)
 {
     unsigned end = (span->used + part) & ~(period - 1);
-    return end > span->used && is_filled_from_front(span) ? end - span->used : part;
+    return period > 1 && end > span->used && is_filled_from_front(span) ? end - span->used : part;
 }
 
 /* Of a class that is near. */

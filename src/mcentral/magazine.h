@@ -28,10 +28,10 @@ struct magazine {
     struct magazine *next; /* on a list; guarded by that list's lock */
     struct magazine *all;  /* the class's next older one; constant once listed */
     uint32_t count;        /* objects in it; while it is loaded, when it was; its holder */
-    uint32_t capacity;     /* grows once, while it is in the stock; central lock */
-    const void *giver;     /* the cache it came to the depot from; whoever gives it */
-    uint64_t given_at;     /* when, by that cache's traffic; the same */
-    uint32_t seen;         /* the collector's round that found it; every lock held */
+    uint32_t capacity; /* grows once, while it is empty and nobody has loaded it; central lock */
+    const void *giver; /* the cache it came to the depot from; whoever gives it */
+    uint64_t given_at; /* when, by that cache's traffic; the same */
+    uint32_t seen;     /* the collector's round that found it; every lock held */
 };
 
 GA_INLINE void **magazine_slots(struct magazine *magazine)

@@ -63,6 +63,9 @@ struct magazine *mcentral_take_full(unsigned class, struct magazine *empty, cons
 /* Gives a magazine with objects (or NULL) and takes an empty one. NULL when out of memory; then
  * nothing was given either. */
 struct magazine *mcentral_take_empty(unsigned class, struct magazine *full);
+/* Of an empty magazine that is neither loaded nor given: its capacity is as the class has it now.
+ */
+void mcentral_refit(unsigned class, struct magazine *empty);
 /* Gives both kinds back and takes none. */
 void mcentral_give(unsigned class, struct magazine *magazine);
 /* Takes up to `want` objects out of spans; how many it got: a few less where that leaves a whole

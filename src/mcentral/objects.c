@@ -278,7 +278,7 @@ unsigned mcentral_fill(unsigned class, void **objects, unsigned want)
     bool near = lines_near(class);
     lock_release(&mcentrals[class].lock);
     if (near && got <= MAGAZINE_CAPACITY_MAX)
-        lines_part(objects, got, size_classes[class].size);
+        lines_part(objects, got, size_classes[class % SIZE_CLASS_COUNT].size);
     return got;
 }
 
