@@ -148,7 +148,7 @@ static void note_taker(struct mcentral *central, const struct magazine *magazine
 {
     if (GA_LIKELY(central->wide))
         return;
-    if (!taker || magazine->giver != taker)
+    if (magazine->giver != taker)
         central->returns -= central->returns > 0;
     else
         central->wide = ++central->returns == WIDE_RETURNS;

@@ -154,9 +154,10 @@ static unsigned fill(unsigned class, void **objects, unsigned want)
         bool ends = want - got < available;
         unsigned part = ends ? lines_whole(span, want - got, period) : available;
         got += take_from_span(span, objects + got + part, part);
+        if (span->used == span->objects)
+            spans_remove(central, span);
         if (ends)
             break;
-        spans_remove(central, span);
     }
     central->objects_out += got;
     note_least_free(central, class);
